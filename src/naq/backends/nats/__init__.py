@@ -1,0 +1,1 @@
+"""The NATS JetStream backend (RELIABILITY.md 5.2-5.5)."""

@@ -1,0 +1,1 @@
+"""Our own pipelined publisher, pull loop and supervisor over nats-py."""

@@ -1,0 +1,1 @@
+"""Bytes on the wire: envelope, arguments, results, errors, headers. Pure functions."""
