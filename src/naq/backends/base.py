@@ -215,6 +215,10 @@ class JobQueue(Protocol):
         """Take a claim that is no job (undecodable, unsafe) to the dead letters, raw; nothing else of it remains."""
         ...
 
+    async def drop(self, claim: Claim) -> None:
+        """Remove a claim whose job is final already; nothing is stored."""
+        ...
+
     async def lookup(self, claim: Claim) -> JobRecord | None:
         """What the store knows of a claimed job that should make its holder drop it: a final record or a cancel mark.
 
