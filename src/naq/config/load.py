@@ -1,0 +1,94 @@
+"""Where settings come from: arguments, then ``NAQ_*`` variables, then ``[tool.naq]``, then defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Unpack, cast
+
+from naq.config.fields import KINDS, read_field
+from naq.config.model import Config, Settings
+from naq.config.suggest import hint
+from naq.exceptions import ConfigurationError
+
+PREFIX: Final = "NAQ_"
+NOT_SETTINGS: Final = frozenset({"NAQ_FAULT"})  # armed fault points; read by naq.faults before anything else
+
+
+def load_config(**arguments: Unpack[Settings]) -> Config:
+    """The settings in force: `arguments`, else ``NAQ_<NAME>``, else ``[tool.naq]``, else the defaults.
+
+    ``[tool.naq]`` is read from the nearest ``pyproject.toml``, from the working directory upwards. An empty variable
+    counts as not set. Nothing is cached: each call reads again.
+
+    Raises:
+        ConfigurationError: an unknown setting (with the nearest known one) or an invalid value, with its source.
+    """
+    return load_from(cast("Mapping[str, object]", arguments))
+
+
+def load_from(arguments: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Config:
+    """`load_config` for arguments in a mapping; `defaults` stand below every source and above `Config`'s own."""
+    values: dict[str, object] = dict(defaults or {})
+    for source, found in (_from_project(), _from_environment(), ("argument", arguments)):
+        for name, value in found.items():
+            values[name] = _read(source, name, value)
+    return Config(**cast("dict[str, Any]", values))
+
+
+def _read(source: str, name: str, value: object) -> object:
+    environment = source == "environment"
+    if name not in KINDS:
+        shown, known = (
+            (PREFIX + name.upper(), [PREFIX + each.upper() for each in KINDS]) if environment else (name, KINDS)
+        )
+        raise ConfigurationError(f"{source}: there is no setting {shown!r}; {hint(shown, known)}")
+    where = f"{source} {PREFIX}{name.upper()}" if environment else f"{source} {name}"
+    return read_field(name, value, where)
+
+
+def _from_environment() -> tuple[str, dict[str, object]]:
+    found: dict[str, object] = {
+        variable.removeprefix(PREFIX).lower(): value
+        for variable, value in os.environ.items()
+        if variable.startswith(PREFIX) and variable not in NOT_SETTINGS and value
+    }
+    return "environment", found
+
+
+def _from_project() -> tuple[str, dict[str, object]]:
+    for folder in _folders_upwards():
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            return f"{path} [tool.naq]", _table(path)
+    return "pyproject.toml", {}
+
+
+def _folders_upwards() -> Iterator[Path]:
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was removed: there is no project around us
+        return
+    yield here
+    yield from here.parents
+
+
+def _table(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    if "naq" not in text:  # most projects have no table of ours: spare them the parser (10 ms of import)
+        return {}
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    tool: object = document.get("tool", {})
+    table: object = cast("dict[str, object]", tool).get("naq", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: [tool.naq] must be a table of settings, not {table!r}")
+    return cast("dict[str, object]", table)

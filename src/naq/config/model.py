@@ -1,0 +1,128 @@
+"""The settings themselves: names, defaults, meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from naq.config.fields import KINDS, read_field, show
+from naq.exceptions import ConfigurationError
+
+Durability = Literal["standard", "strict", "replicated", "replicated-strict"]
+Seconds = float | timedelta | str
+
+
+class Settings(TypedDict, total=False):
+    """`Config`'s fields as keyword arguments; durations also as timedelta or text such as ``"30s"``."""
+
+    broker_url: str
+    namespace: str
+    durability: Durability
+    connect_timeout: Seconds
+    publish_timeout: Seconds
+    lease: Seconds
+    crash_limit: int
+    max_payload: int
+    max_result: int
+    max_headers: int
+    concurrency: int
+    shutdown_timeout: Seconds
+    heartbeat_interval: Seconds
+    worker_ttl: Seconds
+    record_ttl: Seconds
+    imports: Sequence[str]
+    user: str
+    password: str
+    token: str
+    creds: str
+    nkey_seed: str
+    tls_ca: str
+    tls_cert: str
+    tls_key: str
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Every setting of naq. Checked when made; secrets do not show in its repr.
+
+    Attributes:
+        broker_url: where jobs live. ``nats://HOST:PORT`` (several separated by commas), ``tls://HOST:PORT``,
+            ``embedded:PATH`` (a server of naq's own for that folder), ``memory:`` or ``memory:NAME`` (this process).
+        namespace: apps of different namespaces share a broker and never see each other's jobs.
+        durability: what an acknowledged job survives; see docs/configuration.md.
+        connect_timeout, publish_timeout: seconds until a call gives up with `NaqConnectionError`.
+        lease: seconds after which a silent worker's jobs go to another.
+        crash_limit: deliveries without an outcome after which a job is taken for poison.
+        max_payload, max_result, max_headers: bytes; more is `PayloadTooLarge` before anything is stored.
+        concurrency: jobs one worker process runs at once.
+        shutdown_timeout: seconds a stopping worker lets its running jobs go on.
+        heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
+        record_ttl: seconds a final record is kept, and with it the identity of the job.
+        imports: modules a worker imports at start; their functions may be run.
+        user, password, token, creds, nkey_seed: how to log in to the broker (`creds`: path of a credentials file).
+        tls_ca, tls_cert, tls_key: paths of PEM files.
+
+    Raises:
+        ConfigurationError: a value of the wrong type or out of range, or settings that contradict each other.
+    """
+
+    broker_url: str = "nats://127.0.0.1:4222"
+    namespace: str = "default"
+    durability: Durability = "standard"
+    connect_timeout: float = 15.0
+    publish_timeout: float = 15.0
+    lease: float = 30.0
+    crash_limit: int = 5
+    max_payload: int = 1_048_576
+    max_result: int = 1_048_576
+    max_headers: int = 4096
+    concurrency: int = 20
+    shutdown_timeout: float = 30.0
+    heartbeat_interval: float = 10.0
+    worker_ttl: float = 30.0
+    record_ttl: float = 7 * 86400.0
+    imports: tuple[str, ...] = ()
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    creds: str = ""
+    nkey_seed: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+
+    def __post_init__(self) -> None:
+        for name in KINDS:
+            force_setattr(self, name, read_field(name, getattr(self, name), "Config"))
+        if self.heartbeat_interval >= self.worker_ttl:
+            raise ConfigurationError(
+                f"heartbeat_interval ({self.heartbeat_interval:g} s) must be shorter than worker_ttl "
+                f"({self.worker_ttl:g} s), or every worker is taken for gone between two heartbeats"
+            )
+        if self.password and not self.user:
+            raise ConfigurationError("password is set but user is not; set both")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigurationError("tls_cert and tls_key belong together; set both or neither")
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={text}' for name, text in self._shown())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # msgspec gives every Struct one of its own, which would print the secrets.
+        return [(name, _Plain(text)) for name, text in self._shown()]
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        for name in KINDS:
+            yield name, show(name, getattr(self, name))
+
+
+class _Plain(str):
+    """Text whose repr is itself, so that a hidden value is not quoted twice."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
