@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 _now: Callable[[], float] = time.time
 _monotonic: Callable[[], float] = time.monotonic
+_on_step: set[Callable[[], None]] = set()
 
 
 def now() -> float:
@@ -23,6 +24,21 @@ def now() -> float:
 def monotonic() -> float:
     """Seconds on a clock that never steps; only differences mean anything."""
     return _monotonic()
+
+
+def on_step(callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback` whenever a test sets the clock, so that sleepers look at it again; returns what ends that.
+
+    Only `step` calls it: real time passes without telling anybody.
+    """
+    _on_step.add(callback)
+    return lambda: _on_step.discard(callback)
+
+
+def step() -> None:
+    """Say that a replaced clock has been set (see `use`)."""
+    for callback in tuple(_on_step):
+        callback()
 
 
 def as_timestamp(when: datetime) -> float:

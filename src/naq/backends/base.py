@@ -17,7 +17,13 @@ from naq.job import JobRecord, JobSpec
 
 LEASE = 30.0  # seconds a claim lasts unless extended; a crashed worker's jobs run again after this
 LEASE_MARGIN = 2.0  # seconds before the broker's deadline at which a claim's own deadline lies: never settle in between
+SHORT_LEASE_SHARE = 0.25  # of a lease: the margin where LEASE_MARGIN would be more than that (leases under 8 s, tests)
 RECORD_TTL = 7 * 86400.0  # seconds a final record is kept, and with it the identity of the job
+
+
+def lease_margin(lease: float) -> float:
+    """Seconds before the end of a `lease` at which its claim's `deadline` lies."""
+    return min(LEASE_MARGIN, lease * SHORT_LEASE_SHARE)
 
 
 class EnqueueResult(Struct, frozen=True, gc=False):

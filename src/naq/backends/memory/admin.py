@@ -1,0 +1,141 @@
+"""What people and handles ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+import msgspec
+
+from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal
+from naq.backends.memory.signals import SignalPart
+from naq.backends.memory.view import describe, describe_cancelled
+from naq.backends.memory.wake import Bell
+from naq.exceptions import ConfigurationError, JobNotFoundError, ResultTimeout
+from naq.job import JobRecord, JobState
+from naq.names import check_token
+
+
+class AdminPart(SignalPart):
+    """`JobAdmin`."""
+
+    async def get(self, job_id: str) -> JobRecord | None:
+        """What is known of a job, whatever its state."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+        with store.lock:
+            store.advance()
+            entry = store.jobs.get(job_id)
+            return store.records.get(job_id) if entry is None else describe(entry)
+
+    async def wait(self, job_id: str, *, timeout: float | None = None) -> JobRecord:
+        """The final record, as soon as it is stored."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+
+        def look() -> JobRecord | None:
+            if job_id in store.jobs:
+                return None
+            record = store.records.get(job_id)
+            if record is None:
+                raise JobNotFoundError(f"there is no job {job_id}, and no record of one")
+            return record
+
+        try:
+            found = await self._until(
+                look, lambda: [store.finals.setdefault(job_id, Bell())], inf if timeout is None else timeout
+            )
+        finally:
+            with store.lock:
+                if not store.finals.get(job_id):
+                    store.finals.pop(job_id, None)
+        if found is None:
+            raise ResultTimeout(f"job {job_id} was not final within {timeout:g} s; it goes on, ask again")
+        return found
+
+    async def cancel(self, job_id: str) -> CancelResult:
+        """End a waiting job; mark a running one and tell its worker."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+        with store.lock:
+            store.advance()
+            entry = store.jobs.get(job_id)
+            if entry is None:
+                return CancelResult.UNKNOWN if store.records.get(job_id) is None else CancelResult.FINISHED
+            if entry.state is not JobState.RUNNING:
+                store.finish(describe_cancelled(entry), self._config.record_ttl)
+                return CancelResult.REMOVED
+            entry.cancelled = True
+        await self.send(Signal(kind="cancel", subject=job_id))
+        return CancelResult.REQUESTED
+
+    async def requeue(self, job_id: str) -> bool:
+        """A failed job -> queued, as a new run."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+        with store.lock:
+            if job_id in store.jobs or (spec := store.dead.take(job_id)) is None:
+                return False
+            store.add(msgspec.structs.replace(spec, run=spec.run + 1, attempt=1, run_at=None, reason="run again"))
+            return True
+
+    async def pause(self, queue: str) -> None:
+        """Hand out nothing more of `queue`."""
+        await self._yield()
+        with self._store.lock:
+            self._store.line(queue).paused = True
+        await self.send(Signal(kind="pause", subject=queue))
+
+    async def resume(self, queue: str) -> None:
+        """End a pause."""
+        await self._yield()
+        with self._store.lock:
+            line = self._store.line(queue)
+            line.paused = False
+            line.bell.ring()
+        await self.send(Signal(kind="resume", subject=queue))
+
+    async def limit(self, queue: str, concurrency: int | None) -> None:
+        """At most `concurrency` jobs of `queue` at once; what runs already goes on."""
+        await self._yield()
+        if concurrency is not None and concurrency < 1:
+            raise ConfigurationError(
+                f"a limit of {concurrency} is not allowed: use 1 or more, None, or pause the queue"
+            )
+        with self._store.lock:
+            line = self._store.line(queue)
+            line.limit = concurrency
+            line.bell.ring()
+
+    async def purge(self, queue: str) -> int:
+        """Remove every waiting job of `queue`; how many."""
+        await self._yield()
+        store = self._store
+        with store.lock:
+            store.advance()
+            line = store.line(queue)
+            waiting = [e for e in store.jobs.values() if e.line is line and e.state is not JobState.RUNNING]
+            for entry in waiting:
+                store.remove(entry, JobState.CANCELLED)
+            return len(waiting)
+
+    async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
+        """Counts by queue."""
+        await self._yield()
+        store = self._store
+        with store.lock:
+            store.advance()
+            return [
+                QueueStats(line.name, line.queued, line.running, line.waiting, line.paused, line.limit)
+                for line in ([store.line(queue) for queue in queues] or list(store.lines.values()))
+            ]
+
+    async def dead(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest dead letters, newest first."""
+        await self._yield()
+        with self._store.lock:
+            return self._store.dead.newest(limit)

@@ -1,0 +1,48 @@
+"""What may be stored at all: checked before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+from naq.exceptions import ConfigurationError, PayloadTooLarge
+from naq.job import PRIORITIES, JobSpec
+from naq.names import check_token, is_token
+
+
+def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -> None:
+    """Refuse the whole batch if one of it is no good.
+
+    Raises:
+        ConfigurationError: a name, priority, time or header that is not allowed.
+        PayloadTooLarge: a payload or its headers are over the limit (bytes).
+    """
+    for job in jobs:
+        if not is_token(job.id):
+            check_token("job id", job.id)
+        if len(job.payload) > max_payload:
+            raise PayloadTooLarge(
+                f"the payload of job {job.id} has {len(job.payload)} bytes and max_payload is {max_payload}; "
+                "pass a reference to the data instead of the data"
+            )
+        if job.priority not in PRIORITIES:
+            raise ConfigurationError(
+                f"priority {job.priority!r} of job {job.id} does not exist: use high, normal or low"
+            )
+        if job.run_at is not None and not isfinite(job.run_at):
+            raise ConfigurationError(f"run_at of job {job.id} is {job.run_at}: use UNIX seconds")
+        if job.headers is not None:
+            _check_headers(job.id, job.headers, max_headers)
+        check_token("queue", job.queue)
+
+
+def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:
+    size = 0
+    for name, value in headers.items():
+        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()) or ":" in name:
+            raise ConfigurationError(
+                f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and no ':' in the name"
+            )
+        size += len(name) + len(value)
+    if size > limit:
+        raise PayloadTooLarge(f"the headers of job {job_id} have {size} bytes and max_headers is {limit}")

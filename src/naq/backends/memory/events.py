@@ -1,0 +1,38 @@
+"""The log that feeds the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from naq.backends.base import Event
+from naq.backends.memory.instance import Instance
+from naq.exceptions import ConfigurationError
+
+_BEFORE_ALL = -1
+
+
+class EventPart(Instance):
+    """`EventLog`."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Store `events` in order."""
+        await self._yield()
+        store = self._store
+        with store.lock:
+            for event in events:
+                store.log.append(event)
+            store.logged.ring()
+
+    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+        """Events after the cursor, from the retained start where it is unknown."""
+        await self._yield()
+        cursor = _BEFORE_ALL if after is None else _cursor(after)
+        log = self._store.log
+        found = await self._until(lambda: log.after(cursor, limit) or None, lambda: [self._store.logged], wait)
+        return found or []
+
+
+def _cursor(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigurationError(f"{text[:80]!r} is no cursor: use one that read() returned, or None")
+    return int(text)

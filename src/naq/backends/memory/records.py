@@ -1,0 +1,106 @@
+"""Final records, the log they make with other events, and dead letters: what remains, in bounds."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from naq import clock
+from naq.backends.base import DeadLetter, Event
+from naq.job import JobRecord, JobSpec
+
+# Bounds of a store that lives in a process's memory: at about 1 KB each they keep it under some 200 MB.
+MAX_RECORDS: Final = 100_000
+MAX_EVENTS: Final = 100_000
+MAX_DEAD: Final = 10_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Records:
+    """Final records by job id; the oldest go first when there are too many."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, JobRecord]] = {}
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """The record of the job's latest finished run, unless it has expired."""
+        kept = self._kept.get(job_id)
+        if kept is None:
+            return None
+        if kept[0] <= clock.now():
+            del self._kept[job_id]
+            return None
+        return kept[1]
+
+    def put(self, record: JobRecord, ttl: float) -> None:
+        """Keep `record` for `ttl` seconds, in place of the one of an earlier run."""
+        kept, now = self._kept, clock.now()
+        kept.pop(record.id, None)
+        kept[record.id] = (now + ttl, record)
+        while (first := next(iter(kept))) != record.id and (len(kept) > MAX_RECORDS or kept[first][0] <= now):
+            del kept[first]
+
+
+class Log:
+    """What happened, in order. A cursor is the number of an event; numbers are never used again."""
+
+    __slots__ = ("_items", "_next")
+
+    def __init__(self) -> None:
+        self._items: deque[Event | JobRecord] = deque(maxlen=MAX_EVENTS)
+        self._next = 0
+
+    def append(self, item: Event | JobRecord) -> None:
+        """Add one at the end; a record is encoded only when somebody reads it."""
+        self._items.append(item)
+        self._next += 1
+
+    def after(self, cursor: int, limit: int) -> list[tuple[str, Event]]:
+        """At most `limit` events behind `cursor`; from the retained start where the cursor is not of this log."""
+        first = self._next - len(self._items)
+        start = cursor + 1 if first <= cursor + 1 <= self._next else first
+        stop = min(self._next, start + limit)
+        return [(str(number), _as_event(self._items[number - first])) for number in range(start, stop)]
+
+
+def _as_event(item: Event | JobRecord) -> Event:
+    if isinstance(item, Event):
+        return item
+    return Event(kind="record", job_id=item.id, queue=item.queue, data=_encode(item), at=item.finished_at)
+
+
+class Dead:
+    """Dead letters, each with the job it was, so that it can run again (None: it was never a job)."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[DeadLetter, JobSpec | None]] = {}
+
+    def put(self, letter: DeadLetter, spec: JobSpec | None) -> None:
+        """Keep `letter`; the oldest goes when there are too many."""
+        self._kept.pop(letter.id, None)
+        self._kept[letter.id] = (letter, spec)
+        if len(self._kept) > MAX_DEAD:
+            del self._kept[next(iter(self._kept))]
+
+    def take(self, job_id: str) -> JobSpec | None:
+        """Remove the letter of a failed job and return the job."""
+        spec = self._kept.get(job_id, (None, None))[1]
+        if spec is not None:
+            del self._kept[job_id]
+        return spec
+
+    def newest(self, limit: int) -> list[DeadLetter]:
+        """At most `limit` letters, newest first."""
+        found: list[DeadLetter] = []
+        for letter, _ in reversed(self._kept.values()):
+            if len(found) >= limit:
+                break
+            found.append(letter)
+        return found

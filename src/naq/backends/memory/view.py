@@ -1,0 +1,53 @@
+"""A job as people see it: built from its entry, when somebody asks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from naq import clock
+from naq.backends.memory.line import Entry
+from naq.job import JobRecord, JobState
+
+
+class _Peek(msgspec.Struct, gc=False):
+    """The only part of an envelope that a view shows."""
+
+    task: str = ""
+
+
+_peek: Final = msgspec.json.Decoder(_Peek)
+
+
+def _task(payload: bytes) -> str:
+    try:
+        return _peek.decode(payload).task
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # no envelope; whoever claims it will say so
+
+
+def describe(entry: Entry) -> JobRecord:
+    """What is known of a job that is not final."""
+    spec = entry.spec
+    return JobRecord(
+        id=spec.id,
+        state=entry.state,
+        queue=spec.queue,
+        priority=spec.priority,
+        task=_task(spec.payload),
+        run=spec.run,
+        attempt=spec.attempt,
+        delivered=entry.delivered,
+        enqueued_at=entry.enqueued_at,
+        run_at=spec.run_at or 0.0,
+        started_at=entry.started_at if entry.state is JobState.RUNNING else 0.0,
+        reason="cancel requested" if entry.cancelled else spec.reason,
+    )
+
+
+def describe_cancelled(entry: Entry) -> JobRecord:
+    """The record that a cancelled job gets."""
+    return msgspec.structs.replace(
+        describe(entry), state=JobState.CANCELLED, finished_at=clock.now(), reason="cancelled"
+    )
