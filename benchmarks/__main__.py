@@ -1,0 +1,87 @@
+"""python -m benchmarks drain|enqueue|latency|memory|backlog|import|all|setup|report. See docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks import environment, measure
+from benchmarks.measures.backlog import backlog
+from benchmarks.measures.drain import drain
+from benchmarks.measures.enqueue import enqueue
+from benchmarks.measures.imports import imports
+from benchmarks.measures.latency import latency
+from benchmarks.measures.memory import memory
+from benchmarks.registry import SYSTEMS, System, chosen
+
+JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower peers
+MEMORY_JOBS = 100_000
+LARGEST_BACKLOG = 1_000_000
+MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "import")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("command", choices=[*MEASURES, "all", "setup", "report"])
+    made.add_argument("--jobs", type=int, help=f"jobs of a system of scale 1 (default {JOBS}); smaller is quicker")
+    made.add_argument("--rounds", type=int, default=3, help="rounds of each, of which the median counts (default 3)")
+    made.add_argument("--only", default="", help=f"systems, by commas: {','.join(SYSTEMS)}")
+    made.add_argument("--json", type=Path, help="file to write the results to; for report: to read them from")
+    return made
+
+
+def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str, Callable[[], list[measure.Row]]]:
+    """What each command runs."""
+    jobs, count = options.jobs or JOBS, options.rounds
+    queues = [system for system in systems if not system.name.startswith("raw")]
+    growing = (
+        [system for system in systems if system.name in {"naq", "raw", "pgqueuer"}] if not options.only else systems
+    )
+    return {
+        "enqueue": lambda: enqueue(systems, jobs, count),
+        "drain": lambda: drain(systems, jobs, count),
+        "latency": lambda: latency(systems, count),
+        "memory": lambda: memory(queues, options.jobs or MEMORY_JOBS),
+        "backlog": lambda: backlog(growing, options.jobs or LARGEST_BACKLOG, count),
+        "import": lambda: imports(count),
+    }
+
+
+def stop(_number: int, _frame: object) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that everything started is stopped."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    options = parser().parse_args()
+    if options.command == "setup":
+        environment.make()
+        return 0
+    if options.command == "report":
+        print(measure.markdown(json.loads(options.json.read_text())["rows"]))
+        return 0
+    systems = chosen([name for name in options.only.split(",") if name])
+    environment.require(peers=any(not system.own for system in systems))
+    signal.signal(signal.SIGTERM, stop)
+    commands = measures(options, systems)
+    rows: list[measure.Row] = []
+    try:
+        for name in MEASURES if options.command == "all" else [options.command]:
+            found = commands[name]()
+            rows += found
+            print(measure.markdown(found), flush=True)
+            if options.json:
+                measure.save(options.json, rows)
+    except KeyboardInterrupt:
+        print("stopped; everything that was started is stopped too", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""One system, ready to be measured: its broker clean, its producer connected, its workers startable."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, Self
+
+from msgspec import Struct
+
+from benchmarks import broker, settings
+from benchmarks.process import Child, cpu_seconds, find
+from benchmarks.registry import System
+from benchmarks.tally import Tally
+
+POLL = 0.01  # seconds between looks at the tally while jobs run
+SETTLE_POLL = 0.002  # seconds between looks at the broker once every job has run
+STALL = 20.0  # seconds without any job running after which what has not run counts as lost
+TIMEOUT = 1800.0  # seconds for a drain
+SERVERS = {"nats": "nats-server", "redis": "redis-server", "postgres": "postgres"}
+
+
+class Drained(Struct, frozen=True):
+    """What a drain took. `seconds` from the first job's start to the broker holding nothing."""
+
+    jobs: int
+    seconds: float
+    lost: int
+    twice: int
+    results: int | None
+    worker_cores: float  # CPU seconds a second of all worker processes together
+    broker_cores: float
+
+
+class Session:
+    """Use as a context manager; everything it started is stopped and removed at the end."""
+
+    def __init__(self, system: System, jobs: int, *, measure: str = "", stamps: bool = False) -> None:
+        self.system = system
+        self._cleanup = ExitStack()
+        self._folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="naq-bench-")))
+        tallies = self._folder / "tally"
+        tallies.mkdir()
+        self.tally = Tally(tallies, jobs, stamps=stamps)
+        self._environment = {**self.tally.environment, settings.MEASURE: measure}
+        self._workers: list[Child] = []
+
+    def __enter__(self) -> Self:
+        try:
+            if self.system.store == "nats":
+                server, url = broker.start(self._folder)
+                self._cleanup.callback(server.stop)
+                self._environment |= {settings.NATS: url, "NAQ_BROKER_URL": url}
+            command = [self.system.python, "-m", "benchmarks.driver", self.system.module]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self._driver = Child(command, self._environment, self._folder / "driver.log", **pipes)
+            self._cleanup.callback(self._driver.stop)
+            self.do("clean")
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._cleanup:
+            if error[0] is None:
+                self.do("close")
+
+    def do(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Have the producer do `name`; its answer.
+
+        Raises:
+            RuntimeError: it failed; with its traceback.
+        """
+        popen = self._driver.popen
+        assert popen.stdin is not None
+        assert popen.stdout is not None
+        try:
+            popen.stdin.write(json.dumps({"do": name, **arguments}).encode() + b"\n")
+            popen.stdin.flush()
+            line = popen.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            popen.wait(5)
+            self._driver.check()
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise RuntimeError(f"{self.system.name}: {name} failed:\n{reply['error']}")
+        return reply
+
+    @contextmanager
+    def workers(self, processes: int = 1) -> Generator[None]:
+        """Workers run while the block does."""
+        with ExitStack() as stack:
+            for number, command in enumerate(self.system.commands(processes)):
+                child = Child(command, self._environment, self._folder / f"worker{number}.log")
+                stack.callback(child.stop)
+                self._workers.append(child)
+            try:
+                yield
+            except BaseException:
+                if os.environ.get("BENCH_LOGS"):
+                    for child in self._workers:
+                        print(child.log.read_text(errors="replace")[-3000:])
+                raise
+            finally:
+                self._workers.clear()
+
+    def drain(self, jobs: int) -> Drained:
+        """Wait until the broker holds nothing of jobs 0 ... `jobs` - 1."""
+        first = self._first_job()
+        servers = find(SERVERS[self.system.store])
+        started, broker_cpu = time.monotonic(), cpu_seconds(servers)
+        workers_cpu = self._wait_until_run(jobs)
+        deadline = time.monotonic() + STALL
+        while self.do("pending", count=jobs)["pending"] and time.monotonic() < deadline:
+            time.sleep(SETTLE_POLL)
+        end = monotonic_ns()
+        elapsed = max(time.monotonic() - started, 0.001)
+        worker_cpu = sum(cpu_seconds([pid]) - before for pid, before in workers_cpu.items())
+        broker_cpu = cpu_seconds(servers) - broker_cpu
+        lost, twice = self.tally.verdict(jobs)
+        return Drained(
+            jobs=jobs,
+            seconds=(end - first) / 1e9,
+            lost=lost,
+            twice=twice,
+            results=self.do("results")["results"],
+            worker_cores=worker_cpu / elapsed,
+            broker_cores=broker_cpu / elapsed,
+        )
+
+    def _first_job(self) -> int:
+        deadline = time.monotonic() + 60
+        while (first := self.tally.first()) is None:
+            for worker in self._workers:
+                worker.check()
+            if time.monotonic() > deadline:
+                said = self._workers[0].log.read_text(errors="replace")[-2000:]
+                raise TimeoutError(f"{self.system.name}: no job ran within 60 s; the worker said:\n{said}")
+            time.sleep(SETTLE_POLL)
+        return first
+
+    def _wait_until_run(self, jobs: int) -> dict[int, float]:
+        """Until all have run, or none has for `STALL` seconds; the CPU time of each worker at its first job."""
+        seen, since = -1, time.monotonic()
+        deadline = since + TIMEOUT
+        used: dict[int, float] = {}
+        while time.monotonic() < min(since + STALL, deadline):
+            ran, pids = self.tally.look()
+            used |= {pid: cpu_seconds([pid]) for pid in pids if pid not in used}
+            if ran >= jobs:
+                break
+            if ran != seen:
+                seen, since = ran, time.monotonic()
+            for worker in self._workers:
+                worker.check()
+            time.sleep(POLL)
+        return used

@@ -1,0 +1,57 @@
+"""SAQ on Redis: its producer, and the settings its own runner loads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from saq import Queue
+
+from benchmarks.settings import redis_url, windows
+from benchmarks.systems import redis_store
+from benchmarks.tally import mark
+
+
+async def job(_context: dict[str, Any], *, index: int) -> int:
+    mark(index)
+    return index
+
+
+queue = Queue.from_url(redis_url(), name="bench", max_concurrent_ops=100)
+settings = {
+    "queue": queue,
+    "functions": [job],
+    "concurrency": int(os.environ.get("BENCH_CONCURRENCY", "100")),
+}
+
+
+class Saq:
+    async def clean(self) -> None:
+        await asyncio.to_thread(redis_store.clean)
+        await queue.connect()
+
+    async def one_by_one(self, jobs: range) -> None:
+        for index in jobs:
+            await queue.enqueue("job", index=index)
+
+    async def in_bulk(self, jobs: range) -> None:
+        for window in windows(jobs):
+            await asyncio.gather(*(queue.enqueue("job", index=index) for index in window))
+
+    async def call(self, job: int) -> None:
+        assert await queue.apply("job", index=job) == job
+
+    async def pending(self, jobs: int) -> int:
+        del jobs
+        return await queue.count("incomplete")
+
+    async def results(self) -> int | None:
+        return redis_store.count("saq:job:bench:*")
+
+    async def close(self) -> None:
+        await queue.disconnect()
+        await asyncio.to_thread(redis_store.clean)
+
+
+adapter = Saq
