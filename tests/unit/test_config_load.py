@@ -1,0 +1,145 @@
+"""Where settings come from, and which source wins."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from naq.config import load_config, suggest
+from naq.config.load import load_from
+from naq.config.suggest import hint
+from naq.exceptions import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the working directory, and no NAQ_ variable set."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("NAQ_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, table: str) -> None:
+    (folder / "pyproject.toml").write_text(f"[tool.naq]\n{table}", encoding="utf-8")
+
+
+def test_each_source_wins_over_the_one_below(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_config().lease == 30.0
+    assert load_from({}, defaults={"namespace": "app"}).namespace == "app"
+    write(alone, 'lease = "1m"\nnamespace = "file"')
+    assert load_config().lease == 60.0
+    assert load_from({}, defaults={"namespace": "app"}).namespace == "file"
+    monkeypatch.setenv("NAQ_LEASE", "90s")
+    assert load_config().lease == 90.0
+    assert load_config(lease=120).lease == 120.0
+
+
+def test_nothing_is_cached(alone: Path) -> None:
+    assert load_config().concurrency == 20
+    write(alone, "concurrency = 7")
+    assert load_config().concurrency == 7
+
+
+def test_the_nearest_pyproject_upwards_is_the_one(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(alone, "concurrency = 7")
+    deep = alone / "a" / "b"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert load_config().concurrency == 7
+    (alone / "a" / "pyproject.toml").write_text("[project]\nname = 'other'\n", encoding="utf-8")
+    assert load_config().concurrency == 20
+
+
+def test_every_kind_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAQ_BROKER_URL", "memory:")
+    monkeypatch.setenv("NAQ_CONCURRENCY", "3")
+    monkeypatch.setenv("NAQ_RECORD_TTL", "1d")
+    monkeypatch.setenv("NAQ_IMPORTS", "shop.tasks,shop.mail")
+    monkeypatch.setenv("NAQ_DURABILITY", "strict")
+    config = load_config()
+    assert (config.broker_url, config.concurrency, config.record_ttl) == ("memory:", 3, 86400.0)
+    assert (config.imports, config.durability) == (("shop.tasks", "shop.mail"), "strict")
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAQ_LEASE", "")
+    assert load_config().lease == 30.0
+
+
+def test_fault_points_are_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAQ_FAULT", "run.mid_task:kill")
+    load_config()
+
+
+def test_an_unknown_variable_is_an_error_with_the_near_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAQ_BROKERURL", "memory:")
+    with pytest.raises(ConfigurationError, match=r"environment: .*'NAQ_BROKERURL'; did you mean 'NAQ_BROKER_URL'\?"):
+        load_config()
+
+
+def test_an_unknown_key_is_an_error_with_its_file(alone: Path) -> None:
+    write(alone, "concurency = 7")
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml \[tool\.naq\]: .*did you mean 'concurrency'\?"):
+        load_config()
+
+
+def test_an_unknown_argument_is_an_error() -> None:
+    arguments: dict[str, Any] = {"broker": "memory:"}
+    with pytest.raises(ConfigurationError, match="argument: there is no setting 'broker'; did you mean 'broker_url'"):
+        load_config(**arguments)
+
+
+def test_an_invalid_value_names_source_value_and_expectation(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(alone, "lease = true")
+    with pytest.raises(
+        ConfigurationError, match=r"pyproject\.toml \[tool\.naq\] lease: True is not a lease; expected sec"
+    ):
+        load_config()
+    write(alone, "")
+    monkeypatch.setenv("NAQ_LEASE", "soon")
+    with pytest.raises(ConfigurationError, match="environment NAQ_LEASE: 'soon' is not a lease; expected seconds"):
+        load_config()
+    monkeypatch.delenv("NAQ_LEASE")
+    with pytest.raises(ConfigurationError, match="argument lease: 'soon'"):
+        load_config(lease="soon")
+
+
+def test_a_broken_file_is_named(alone: Path) -> None:
+    (alone / "pyproject.toml").write_text("[tool.naq\nlease = 1", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml is not valid TOML"):
+        load_config()
+    (alone / "pyproject.toml").write_bytes(b"naq = '\xff'")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_config()
+    (alone / "pyproject.toml").write_text("[tool]\nnaq = 5", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="must be a table"):
+        load_config()
+
+
+def test_a_removed_working_directory_is_no_project(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = alone / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_config().lease == 30.0
+    monkeypatch.chdir(alone)
+
+
+def test_suggestions() -> None:
+    assert suggest("que", ["queue", "timeout"]) == "queue"
+    assert suggest("QUEUE", ["queue", "timeout"]) == "queue"
+    assert suggest("xyz", ["queue", "timeout"]) is None
+    assert hint("xyz", ["b", "a"]) == "there are a, b"
+    assert hint("xyz", []) == "there are none"
+    assert hint("qqqq", [f"n{i:02}" for i in range(20)]).endswith("and 8 more")
+
+
+@given(st.text(max_size=300), st.lists(st.text(max_size=20), max_size=5))
+def test_a_suggestion_is_always_one_of_the_known(name: str, known: list[str]) -> None:
+    assert suggest(name, known) in {*known, None}
