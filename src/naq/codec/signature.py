@@ -1,0 +1,224 @@
+"""A task's arguments and result between Python and JSON, by the annotations of its function.
+
+`Signature.of` reads them once, at declaration. At enqueue the arguments are encoded and read back as the worker will
+read them, so that a wrong one is refused before anything is stored; at the worker they are decoded.
+
+What survives the trip: everything that msgspec knows (numbers, str, bytes, datetime and its kin, UUID, Decimal, Enum,
+dataclasses, attrs classes, Structs, TypedDict, NamedTuple, containers and unions of these), paths, and pydantic models
+where the program imported pydantic. A datetime without an offset means UTC and arrives with it. A parameter without an
+annotation takes plain JSON values; in these a tuple arrives as a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Raw
+from msgspec.json import Decoder
+
+from naq.codec.compare import Difference, difference
+from naq.codec.envelope import NO_ARGS, NO_KWARGS
+from naq.codec.parameters import Parameter, read_parameters
+from naq.codec.utc import as_utc, has_naive
+from naq.codec.values import ENCODER, MAX_DEPTH, READ_ERRORS, decoder, is_too_deep, lost_number, shown, why
+from naq.exceptions import PayloadTooLarge, SerializationError
+
+# One level is the envelope's own, one the array or object that the arguments are in.
+_ARGUMENT_DEPTH: Final = MAX_DEPTH - 2
+_MAX_FAST: Final = 16  # positional arguments beyond which no decoder of their own is kept
+_NULL: Final = Raw(b"null")
+_encode: Final = ENCODER.encode
+_split: Final = Decoder(list[Raw]).decode
+_split_named: Final = Decoder(dict[str, Raw]).decode
+
+
+class Signature:
+    """How the arguments and the result of one task travel. Immutable; safe in threads."""
+
+    __slots__ = ("_by_count", "_has_datetime", "_parameters", "_result", "task")
+
+    def __init__(self, func: Callable[..., Any], task: str) -> None:
+        self.task = task
+        self._parameters = read_parameters(func, task)
+        self._result = self._parameters.result
+        self._by_count: dict[int, Callable[[Any], tuple[Any, ...]] | None] = {}
+        given = [*self._parameters.positional, *self._parameters.by_name.values()]
+        given += filter(None, (self._parameters.rest, self._parameters.extra))
+        self._has_datetime = any(parameter.has_datetime for parameter in given)
+
+    @classmethod
+    def of(cls, func: Callable[..., Any], task: str | None = None) -> Signature:
+        """The signature of `func`. `task` is its name in messages (default: the function's).
+
+        Raises:
+            ConfigurationError: a parameter or the result is of a type that cannot travel, or an annotation cannot be
+                resolved.
+        """
+        return cls(func, task or getattr(func, "__qualname__", repr(func)))
+
+    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
+        """`args` and `kwargs` as a JSON array and a JSON object, checked against the annotations.
+
+        Raises:
+            SerializationError: they do not fit the function, one is of the wrong type, or has no JSON form. Names the
+                task, the parameter, what it expects and what was given.
+        """
+        if not kwargs:
+            read = self._reader(len(args))
+            if read is not None:
+                try:
+                    data = _encode(args)
+                    if read(data) == args and not is_too_deep(data, _ARGUMENT_DEPTH + 1):
+                        return Raw(data), NO_KWARGS
+                except READ_ERRORS:
+                    pass  # the long way names the parameter
+        return self._encode_each(args, kwargs)
+
+    def decode(self, args: Raw = NO_ARGS, kwargs: Raw = NO_KWARGS) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What to call the function with.
+
+        Raises:
+            SerializationError: the arguments do not fit the function; names the task, the parameter and the reason.
+        """
+        if kwargs is NO_KWARGS:
+            try:
+                read = self._reader(len(_split(args)))
+                if read is not None:
+                    values = read(args)
+                    if self._has_datetime and has_naive(args):
+                        values = as_utc(values)
+                    return values, {}
+            except READ_ERRORS:
+                pass  # the long way names the parameter
+        return self._decode_each(args, kwargs)
+
+    def encode_result(self, value: Any, *, limit: int | None = None) -> Raw:
+        """What the function returned, as JSON. Whether it fits the annotation is for the reader to find out.
+
+        Raises:
+            SerializationError: it has no JSON form.
+            PayloadTooLarge: it is longer than `limit` bytes.
+        """
+        if value is None:
+            return _NULL
+        data = self._encode_value(f"task {self.task!r}: the result", value)
+        # msgspec writes NaN and infinity as null; only then is it worth reading back.
+        if b"null" in data and (lost := lost_number(value)) is not None:
+            raise SerializationError(f"task {self.task!r}: the result holds {lost!r}, which JSON has no form for")
+        if limit is not None and len(data) > limit:
+            raise PayloadTooLarge(
+                f"task {self.task!r}: the result is {len(data)} bytes, more than the limit of {limit} (max_result):"
+                " store the data elsewhere and return a reference, or raise the limit"
+            )
+        return Raw(data)
+
+    def decode_result(self, raw: Raw | None) -> Any:
+        """The value that `raw` is, of the type that the function is annotated to return; None if there is none.
+
+        Raises:
+            SerializationError: it is of another type.
+        """
+        return None if raw is None else self._read(self._result, raw, f"task {self.task!r}: the result")
+
+    def _reader(self, count: int) -> Callable[[Any], tuple[Any, ...]] | None:
+        """A function that decodes exactly `count` positional arguments, or None where those alone make no call."""
+        try:
+            return self._by_count[count]
+        except KeyError:
+            pass
+        if count > _MAX_FAST:
+            return None
+        taken = self._at(count)
+        needed = {parameter.name for parameter in self._needed()} - {parameter.name for parameter in taken}
+        read = None
+        if len(taken) == count and not needed:
+            annotations = tuple(parameter.annotation for parameter in taken)
+            read = decoder(tuple.__class_getitem__(annotations)).decode
+        self._by_count[count] = read
+        return read
+
+    def _at(self, count: int) -> list[Parameter]:
+        """The parameters that `count` positional arguments go to; shorter where there are too many."""
+        taken = list(self._parameters.positional[:count])
+        if self._parameters.rest is not None:
+            taken += [self._parameters.rest] * (count - len(taken))
+        return taken
+
+    def _needed(self) -> list[Parameter]:
+        given = [*self._parameters.positional, *self._parameters.by_name.values()]
+        return [parameter for parameter in given if parameter.required]
+
+    def _named(self, name: str) -> Parameter:
+        found = self._parameters.by_name.get(name, self._parameters.extra)
+        assert found is not None, "bound before"
+        return found
+
+    def _bind(self, args: tuple[Any, ...] | list[Raw], kwargs: Mapping[str, Any]) -> None:
+        try:
+            self._parameters.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SerializationError(f"task {self.task!r} cannot be called with these arguments: {error}") from error
+
+    def _encode_each(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
+        self._bind(args, kwargs)
+        positional = [self._encode_one(one, value) for one, value in zip(self._at(len(args)), args, strict=True)]
+        named = {name: self._encode_one(self._named(name), value, name) for name, value in kwargs.items()}
+        return Raw(_encode(positional)), Raw(_encode(named)) if named else NO_KWARGS
+
+    def _encode_one(self, parameter: Parameter, value: Any, name: str = "") -> Raw:
+        what = f"task {self.task!r}: parameter {name or parameter.name!r}"
+        data = self._encode_value(f"{what} ({parameter.expected})", value)
+        try:
+            arrives = parameter.decoder.decode(data)
+        except READ_ERRORS as error:
+            raise SerializationError(
+                f"{what} expects {parameter.expected}, got {shown(value)}: {why(error)}"
+            ) from error
+        if is_too_deep(data, _ARGUMENT_DEPTH):
+            raise SerializationError(f"{what} is nested more than {_ARGUMENT_DEPTH} deep")
+        if (differs := difference(value, arrives)) is not None:
+            raise SerializationError(_explain(what, parameter, value, differs))
+        return Raw(data)
+
+    @staticmethod
+    def _encode_value(what: str, value: Any) -> bytes:
+        try:
+            return _encode(value)
+        except READ_ERRORS as error:
+            raise SerializationError(
+                f"{what}: {shown(value)} cannot be stored as JSON: {why(error)}; pass plain data (an id, a path, a"
+                " dict, a dataclass) and make the object from it where it is needed"
+            ) from error
+
+    def _decode_each(self, args: Raw, kwargs: Raw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        try:
+            positional, named = _split(args), _split_named(kwargs)
+        except READ_ERRORS as error:
+            raise SerializationError(f"task {self.task!r}: its arguments cannot be read: {why(error)}") from error
+        self._bind(positional, named)
+        what = f"task {self.task!r}: parameter "
+        values = tuple(
+            self._read(one, raw, f"{what}{one.name!r}")
+            for one, raw in zip(self._at(len(positional)), positional, strict=True)
+        )
+        return values, {name: self._read(self._named(name), raw, f"{what}{name!r}") for name, raw in named.items()}
+
+    @staticmethod
+    def _read(parameter: Parameter, raw: Raw, what: str) -> Any:
+        try:
+            value = parameter.decoder.decode(raw)
+            return as_utc(value) if parameter.has_datetime and has_naive(raw) else value
+        except READ_ERRORS as error:
+            raise SerializationError(f"{what} is not a {parameter.expected}: {why(error)}") from error
+
+
+def _explain(what: str, parameter: Parameter, value: Any, differs: Difference) -> str:
+    one, arrives = shown(differs.given), type(differs.arrives).__qualname__
+    if parameter.annotation is Any:
+        return (
+            f"{what} is not annotated, so it takes plain JSON values only: {one} would arrive as {arrives}; annotate it"
+        )
+    if differs.given is value:
+        return f"{what} expects {parameter.expected}, got {one}"
+    return f"{what} expects {parameter.expected}, got {shown(value)}: {one} in it would arrive as {arrives}"
