@@ -1,0 +1,231 @@
+"""The app: configuration, a registry of tasks, and one connection to where jobs live."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
+
+from naq.backends import from_url
+from naq.codec.signature import Signature
+from naq.config import Config, Settings, hint
+from naq.config.load import load_from
+from naq.exceptions import ConfigurationError, UnknownTask
+from naq.handle import Job
+from naq.job import JobRecord
+from naq.names import check_token
+from naq.task import AsyncTask, Call, SyncTask, Task, TaskDecorator, TaskSettings
+from naq.task.call import send
+from naq.task.naming import name_task
+from naq.task.options import read_task_options
+from naq.task.task import make_task
+
+if TYPE_CHECKING:
+    from naq.backends.base import Backend
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Naq:
+    """An app. Make one per program, register tasks on it, enqueue through them.
+
+    ::
+
+        app = Naq("shop")
+
+        @app.task(queue="mail", retries=3, timeout=30)
+        async def send(to: str) -> int: ...
+
+        job = await send.enqueue("a@b")
+        assert await job.result(timeout=10) == 1
+
+    The connection is opened by the first use and belongs to that event loop until `close`. ``async with app:`` opens
+    it at the start, so that an unreachable broker shows at once, and closes it at the end.
+
+    Args:
+        name: what the app is called; also its namespace, unless a setting says otherwise.
+        settings: any field of `naq.Config`; they win over ``NAQ_*`` variables, which win over ``[tool.naq]``.
+
+    Raises:
+        ConfigurationError: an unknown setting or an invalid value, with its source.
+    """
+
+    def __init__(self, name: str = "default", **settings: Unpack[Settings]) -> None:
+        self.name: Final = check_token("app", name)
+        self._config: Final = load_from(cast("Mapping[str, object]", settings), defaults={"namespace": name})
+        self._tasks: Final[dict[str, Task[..., Any]]] = {}
+        self._backend: Backend | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that owns the connection
+        self._open_on: asyncio.AbstractEventLoop | None = None  # the same, once it is open
+        self._opening: asyncio.Lock | None = None
+        self._claiming: Final = threading.Lock()  # two threads' loops may ask for the connection at once
+
+    def __repr__(self) -> str:
+        return f"<Naq {self.name!r}: {len(self._tasks)} tasks>"
+
+    @property
+    def config(self) -> Config:
+        """The settings in force, read when the app was made."""
+        return self._config
+
+    @property
+    def tasks(self) -> Mapping[str, Task[..., Any]]:
+        """The registered tasks by name; read-only, and always current."""
+        return MappingProxyType(self._tasks)
+
+    # The overlap is meant: a coroutine function is a plain one as well, and the first that fits wins.
+    @overload
+    def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def task(self, func: Callable[P, R], /) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, /, **settings: Unpack[TaskSettings]) -> TaskDecorator: ...
+    def task(self, func: Callable[..., Any] | None = None, /, **settings: Any) -> Task[..., Any] | TaskDecorator:
+        """Register a function as a task: ``@app.task``, or ``@app.task(queue=..., ...)`` with options.
+
+        Options (see `naq.task.TaskSettings`): name, queue, priority, retry, retries, timeout, tags.
+
+        Raises:
+            ConfigurationError: an unknown option or invalid value, a function that no worker could find, parameters
+                that cannot be encoded, or a name that is taken.
+        """
+        if func is not None:
+            return self._register(func, settings)
+
+        def decorate(func: Callable[..., Any], /) -> Task[..., Any]:
+            return self._register(func, settings)
+
+        # Checked here as well, so that the error points at the line of the option.
+        read_task_options("@app.task", {name: value for name, value in settings.items() if name != "name"})
+        return cast("TaskDecorator", decorate)
+
+    def _register(self, func: Callable[..., Any], settings: Mapping[str, Any]) -> Task[..., Any]:
+        if isinstance(func, Task):
+            raise ConfigurationError(f"{func!r} is a task already; one @app.task is enough")
+        name = name_task(func, settings.get("name"))
+        options = {name: value for name, value in settings.items() if name != "name"}
+        if (other := self._tasks.get(name)) is not None:
+            raise ConfigurationError(
+                f"there are two tasks {name!r}: {other.func!r} and {func!r}; name one of them: @app.task(name=...)"
+            )
+        task = make_task(name, func, read_task_options(f"task {name}", options), self)
+        self._tasks[name] = task
+        return task
+
+    def get_task(self, name: str) -> Task[..., Any]:
+        """The task called `name`.
+
+        Raises:
+            UnknownTask: there is none; says what is near.
+        """
+        task = self._tasks.get(name)
+        if task is None:
+            raise UnknownTask(f"app {self.name!r} has no task {name!r}; {hint(name, self._tasks)}")
+        return task
+
+    def job(self, job_id: str) -> Job[Any]:
+        """A handle on the job `job_id`, whoever enqueued it. Does not ask whether there is one.
+
+        Raises:
+            ConfigurationError: `job_id` cannot be one.
+        """
+        return Job(check_token("job id", job_id), self, self._decode)
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """Store many jobs, of whatever tasks of this app, in one go; handles in the same order.
+
+        Everything is checked and encoded before anything is sent.
+
+        Raises:
+            NaqException: as `Task.enqueue`; a note on it says which call it was.
+        """
+        return await send(self, calls)
+
+    @property
+    def backend(self) -> Backend:
+        """Where the jobs live; made by the first use, not opened (see `connect`).
+
+        Raises:
+            ConfigurationError: `broker_url` names no backend.
+        """
+        if self._backend is None:
+            self._backend = from_url(self._config)
+        return self._backend
+
+    async def connect(self) -> Backend:
+        """The backend, open. The first call opens it, later ones return at once; calls at the same time wait for one.
+
+        Raises:
+            NaqConnectionError: not reachable within `connect_timeout`; the next call tries again.
+            ConfigurationError: the connection belongs to another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self._open_on is loop and self._backend is not None:
+            return self._backend
+        while True:
+            lock = self._claim(loop)
+            async with lock:
+                if self._opening is not lock:
+                    continue  # given up while we waited: an opening that failed, or close(); begin again
+                if self._open_on is not loop:
+                    await self._open()
+                    self._open_on = loop
+                return self.backend
+
+    async def _open(self) -> None:
+        try:
+            await self.backend.open(sorted({task.declared.queue for task in self._tasks.values()}))
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def _let_go(self) -> None:
+        backend, self._backend = self._backend, None
+        self._loop = self._open_on = self._opening = None
+        if backend is not None:
+            await backend.close()
+
+    def _claim(self, loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+        with self._claiming:
+            if self._loop is not loop and self._loop is not None:
+                ended = " (which has ended)" if self._loop.is_closed() else ""
+                raise ConfigurationError(
+                    f"app {self.name!r} is connected on another event loop{ended}: a connection belongs to the loop "
+                    "that opened it. Use one loop (one asyncio.run) for the program, or 'async with app:' in each, "
+                    "which closes the connection before the loop ends"
+                )
+            if self._loop is None or self._opening is None:
+                self._loop, self._opening = loop, asyncio.Lock()
+            return self._opening
+
+    async def close(self) -> None:
+        """Flush and close the connection; idempotent. The app may be used again, on any loop."""
+        if self._loop is None:
+            await self._let_go()
+            return
+        lock = self._claim(asyncio.get_running_loop())
+        async with lock:
+            if self._opening is lock:
+                await self._let_go()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _decode(self, record: JobRecord) -> Any:
+        # A handle made from an id alone: typed where the task is known here, plain JSON where it is not.
+        task = self._tasks.get(record.task)
+        signature = Signature.of(_untyped, record.task) if task is None else task.signature
+        return signature.decode_result(record.result)
+
+
+def _untyped() -> Any:
+    """The function whose result may be anything: stands for a task that is not known here."""

@@ -1,0 +1,192 @@
+"""Options of tasks and of single jobs: which there are, and what they may be. All checked before anything is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypedDict, cast
+
+from msgspec import Struct
+
+from naq import clock
+from naq.config import hint
+from naq.config.fields import read_seconds
+from naq.exceptions import ConfigurationError
+from naq.job import PRIORITIES, Priority
+from naq.names import check_token
+from naq.retry import Retry
+
+Duration = float | timedelta
+RetryLike = Retry | int | Sequence[float] | Callable[[int, BaseException], "float | None"]
+_LATEST: Final = 253_402_300_800.0  # UNIX seconds of the year 10000, which no datetime holds
+
+
+class TaskSettings(TypedDict, total=False):
+    """What ``@app.task(...)`` takes.
+
+    Attributes:
+        name: what the task is called; default: its module and qualified name.
+        queue: the line its jobs wait in; default "default".
+        priority: "high", "normal" (default) or "low".
+        retry: a `Retry`, a number of retries, a list of delays, or a callable policy; default: no retries.
+        retries: how many times to try again, with the default backoff; instead of `retry`.
+        timeout: seconds or timedelta an attempt may run; default: no limit.
+        tags: names and values that its jobs carry, for people and filters.
+    """
+
+    name: str | None
+    queue: str
+    priority: Priority
+    retry: RetryLike | None
+    retries: int | None
+    timeout: Duration | None
+    tags: Mapping[str, str] | None
+
+
+class JobSettings(TypedDict, total=False):
+    """What ``task.options(...)`` takes; None leaves an option as the task declares it.
+
+    Attributes:
+        queue, priority, timeout: instead of the task's.
+        retry, retries: instead of the task's; exception types and callables stay with the task, they do not travel.
+        tags: added to the task's.
+        delay: seconds or timedelta to wait before it may run; or
+        run_at: a datetime (naive means UTC) or UNIX seconds before which it does not run.
+        job_id: the job's identity, chosen by the caller: the same id is one job, however often it is enqueued.
+        expires_in: seconds or timedelta after which it is not started any more.
+    """
+
+    queue: str | None
+    priority: Priority | None
+    retry: RetryLike | None
+    retries: int | None
+    timeout: Duration | None
+    tags: Mapping[str, str] | None
+    delay: Duration | None
+    run_at: datetime | float | None
+    job_id: str | None
+    expires_in: Duration | None
+
+
+TASK_OPTIONS: Final = tuple(TaskSettings.__annotations__)
+JOB_OPTIONS: Final = tuple(JobSettings.__annotations__)
+
+
+class TaskOptions(Struct, frozen=True, kw_only=True):
+    """A task's options as declared, checked and filled in; `timeout` in seconds, None for no limit."""
+
+    queue: str = "default"
+    priority: Priority = "normal"
+    retry: Retry = Retry.of(None)
+    timeout: float | None = None
+    tags: dict[str, str] = {}
+
+
+class JobOptions(Struct, frozen=True, kw_only=True):
+    """What one job does differently from its task; None for the same. Times in seconds, `run_at` in UNIX seconds."""
+
+    queue: str | None = None
+    priority: Priority | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+    tags: dict[str, str] = {}
+    delay: float | None = None
+    run_at: float | None = None
+    job_id: str | None = None
+    expires_in: float | None = None
+
+
+def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
+    """`settings` of ``@app.task``, without `name`, checked. `where` begins every error."""
+    _check_names(where, settings, TASK_OPTIONS)
+    read = _common(where, settings)
+    return TaskOptions(**{name: value for name, value in read.items() if value is not None})
+
+
+def read_job_options(where: str, settings: Mapping[str, Any]) -> JobOptions:
+    """`settings` of ``task.options``, checked. `where` begins every error."""
+    _check_names(where, settings, JOB_OPTIONS)
+    read = _common(where, settings)
+    read["delay"] = _seconds(where, "delay", settings.get("delay"), above=False)
+    read["run_at"] = _moment(where, settings.get("run_at"))
+    read["expires_in"] = _seconds(where, "expires_in", settings.get("expires_in"), above=True)
+    if (job_id := settings.get("job_id")) is not None:
+        read["job_id"] = check_token("job id", job_id)
+    if read["delay"] is not None and read["run_at"] is not None:
+        raise ConfigurationError(f"{where}: delay and run_at both say when; give one of them")
+    if read["delay"] is not None and read["expires_in"] is not None and read["expires_in"] <= read["delay"]:
+        raise ConfigurationError(f"{where}: expires_in must be longer than delay, or it expires before it may start")
+    return JobOptions(**{name: value for name, value in read.items() if value is not None})
+
+
+def _check_names(where: str, settings: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in settings:
+        if name in known:
+            continue
+        if name in JOB_OPTIONS:
+            raise ConfigurationError(
+                f"{where}: {name!r} belongs to a single job: task.options({name}=...).enqueue(...)"
+            )
+        if name in TASK_OPTIONS:
+            raise ConfigurationError(f"{where}: {name!r} belongs to the task: @app.task({name}=...)")
+        raise ConfigurationError(f"{where}: there is no option {name!r}; {hint(name, known)}")
+
+
+def _common(where: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    queue, priority, tags = settings.get("queue"), settings.get("priority"), settings.get("tags")
+    if queue is not None:
+        check_token("queue", queue)
+    if priority is not None and priority not in PRIORITIES:
+        raise ConfigurationError(f"{where}: there is no priority {priority!r}; {hint(str(priority), PRIORITIES)}")
+    return {
+        "queue": queue,
+        "priority": priority,
+        "retry": _retry(where, settings.get("retry"), settings.get("retries")),
+        "timeout": _seconds(where, "timeout", settings.get("timeout"), above=True),
+        "tags": None if tags is None else _tags(where, tags),
+    }
+
+
+def _retry(where: str, retry: RetryLike | None, retries: int | None) -> Retry | None:
+    if retry is not None and retries is not None:
+        raise ConfigurationError(f"{where}: retry and retries both say how often; give one of them")
+    if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{where}: retries is {retries!r}; expected a whole number, 0 or more")
+    value = retry if retry is not None else retries
+    return None if value is None else Retry.of(value)
+
+
+def _seconds(where: str, name: str, value: object, *, above: bool) -> float | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):  # text is how settings files say durations; in code it hides a mistake
+            raise ValueError
+        seconds = read_seconds(value)
+        if seconds < 0 or (above and seconds == 0):
+            raise ValueError
+    except ValueError:
+        bound = "more than 0" if above else "0 or more"
+        raise ConfigurationError(f"{where}: {name} is {value!r}; expected seconds or a timedelta, {bound}") from None
+    return seconds
+
+
+def _moment(where: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return clock.as_timestamp(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{where}: run_at is {value!r}; expected a datetime or UNIX seconds")
+    if not 0 <= value < _LATEST:
+        raise ConfigurationError(
+            f"{where}: run_at is {value!r}, which is no time in UNIX seconds (is it milliseconds?)"
+        )
+    return float(value)
+
+
+def _tags(where: str, tags: object) -> dict[str, str]:
+    if not isinstance(tags, Mapping):
+        raise ConfigurationError(f"{where}: tags is {tags!r}; expected names and values, such as {{'team': 'mail'}}")
+    return dict(cast("Mapping[str, str]", tags))

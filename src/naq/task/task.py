@@ -1,0 +1,180 @@
+"""A task: call it here, or enqueue it to run elsewhere. Typed by the function's own parameters and result."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+
+from naq import clock
+from naq.codec.signature import Signature
+from naq.exceptions import ConfigurationError
+from naq.handle import Host, Job
+from naq.task.call import Call, send
+from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
+from naq.task.plan import Plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Sender(Generic[P, R]):
+    """What a task and a task with options have in common: making jobs."""
+
+    def __init__(self, host: Host, plan: Plan) -> None:
+        self._host: Final = host
+        self._plan: Final = plan
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Store one job that calls the task with these arguments; it is durable when this returns.
+
+        Raises:
+            SerializationError: the arguments do not fit the task's parameters, or cannot be encoded.
+            PayloadTooLarge: they, or the headers, are over the limit.
+            NaqBackpressureError: the backend is full.
+            NaqConnectionError: not known to be stored within `publish_timeout` (doing it again with the same
+                `job_id` is safe).
+        """
+        plan, host = self._plan, self._host
+        spec = plan.build(args, kwargs, clock.now())
+        backend = await host.connect()
+        (stored,) = await backend.enqueue((spec,))
+        return Job(stored.job_id, host, plan.decode, stored.duplicate)
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """The same call, not made yet: for `enqueue_many`."""
+        return Call(self._plan, args, kwargs)
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """Store many jobs of this task in one go; handles in the same order.
+
+        Options of a call that was made with some of its own hold for that call; all others get this object's.
+        Everything is checked and encoded before anything is sent.
+
+        Raises:
+            ConfigurationError: a call of another task, or one `job_id` for several calls.
+            NaqException: as `enqueue`; a note on it says which call it was.
+        """
+        return await send(self._host, self._planned(list(calls)))
+
+    def _planned(self, calls: list[Call[R]]) -> list[Call[R]]:
+        plan = self._plan
+        for call in calls:
+            if call.plan.signature is not plan.signature:
+                raise ConfigurationError(
+                    f"{plan.task}.enqueue_many got a call of {call.plan.task}; use app.enqueue_many for a mixture"
+                )
+        if plan.is_bare:
+            return calls
+        if plan.options.job_id is not None and len(calls) > 1:
+            raise ConfigurationError(
+                f"{plan.task}: {len(calls)} calls cannot share the job_id {plan.options.job_id!r}; give each its own: "
+                "[task.options(job_id=...).call(...), ...]"
+            )
+        return [Call(plan, call.args, call.kwargs) if call.plan.is_bare else call for call in calls]
+
+
+class Configured(Sender[P, R]):
+    """A task with options for the jobs that are enqueued through it; made by ``task.options(...)``."""
+
+    def __init__(self, task: Task[P, R], settings: Mapping[str, Any]) -> None:
+        options = read_job_options(f"{task.name}.options", settings)
+        super().__init__(task.host, Plan(task.name, task.signature, task.declared, options, task.host.config))
+        self._task: Final = task
+        self._settings: Final = settings
+
+    def options(self, **settings: Unpack[JobSettings]) -> Configured[P, R]:
+        """The same task with `settings` over those given before; a new object, this one stays as it is.
+
+        None takes an option back; tags are added; `delay` replaces a `run_at` given before, and the reverse.
+
+        Raises:
+            ConfigurationError: an option that does not exist, or a value it cannot take. Nothing was stored.
+        """
+        before = dict(self._settings)
+        for name, other in (("delay", "run_at"), ("run_at", "delay")):
+            if settings.get(name) is not None:
+                before.pop(other, None)
+        merged = {**before, **settings}
+        if isinstance(tags := settings.get("tags"), Mapping):
+            merged["tags"] = {**(before.get("tags") or {}), **tags}
+        return Configured(self._task, merged)
+
+
+class Task(Sender[P, R]):
+    """A registered function.
+
+    Attributes:
+        name: what it is called on the wire and everywhere else.
+        func: the function itself.
+        signature: its parameters and result, with prepared encoders and decoders.
+        declared: its options as ``@app.task`` gave them.
+        is_async: whether calling it gives a coroutine.
+        host: the app it belongs to.
+    """
+
+    def __init__(self, name: str, func: Callable[P, Any], declared: TaskOptions, host: Host) -> None:
+        # First, so that nothing the function carries can replace what follows.
+        functools.update_wrapper(self, func)
+        self.name: Final = name
+        self.func: Final[Callable[P, Any]] = func
+        self.signature: Final = Signature.of(func, name)
+        self.declared: Final = declared
+        self.is_async: Final = _is_async(func)
+        self.host: Final = host
+        super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config))
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R | Coroutine[Any, Any, R]:
+        """Call the function here and now, as if it were no task."""
+        return self.func(*args, **kwargs)
+
+    def options(self, **settings: Unpack[JobSettings]) -> Configured[P, R]:
+        """This task with `settings` for the jobs enqueued through the result (see `JobSettings`).
+
+        Options: queue, priority, retry, retries, timeout, tags, delay, run_at, job_id, expires_in.
+
+        Raises:
+            ConfigurationError: an option that does not exist, or a value it cannot take. Nothing was stored.
+        """
+        return Configured(self, settings)
+
+
+class AsyncTask(Task[P, R]):
+    """A task whose function is a coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the function here: a coroutine to await."""
+        return cast("Coroutine[Any, Any, R]", self.func(*args, **kwargs))
+
+
+class SyncTask(Task[P, R]):
+    """A task whose function is a plain one; a worker runs it in a thread."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now."""
+        return cast("R", self.func(*args, **kwargs))
+
+
+class TaskDecorator(Protocol):
+    """What ``@app.task(...)`` with options returns: it makes a function a task."""
+
+    # The overlap is meant: a coroutine function is a plain one as well, and the first that fits wins.
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+def make_task(name: str, func: Callable[..., Any], declared: TaskOptions, host: Host) -> Task[..., Any]:
+    """`func` as a task of the kind that it is."""
+    if _is_async(func):
+        return AsyncTask[..., Any](name, func, declared, host)
+    return SyncTask[..., Any](name, func, declared, host)
+
+
+def _is_async(func: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None))  # noqa: B004
