@@ -15,15 +15,19 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _SIGKILL = 9  # the one signal that a stuck server cannot ignore; a process crash loses nothing acknowledged
 
 
-def command(program: Sequence[str]) -> list[str]:
+def command(program: Sequence[str], *, parent: str | None = None) -> list[str]:
     """`program` (path and arguments), wrapped so that it dies with the calling *thread*.
 
     The kernel ties the signal to the thread that starts the program: call it where that thread lives as long as the
     process, which is the main thread.
+
+    Args:
+        program: path and arguments.
+        parent: process id of who will start it; default this process.
     """
     if sys.platform != "linux" or not sys.executable:
         return list(program)
-    return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *program]  # noqa: PTH100 - no pathlib: this is a start-up path
+    return [sys.executable, "-I", "-S", os.path.abspath(__file__), parent or str(os.getpid()), *program]  # noqa: PTH100 - no pathlib: this is a start-up path
 
 
 def main(arguments: Sequence[str]) -> None:

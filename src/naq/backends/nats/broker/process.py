@@ -10,7 +10,6 @@ import threading
 import time
 from pathlib import Path
 from typing import Final, Self, TypedDict, Unpack
-from urllib.request import urlopen
 
 import msgspec
 from msgspec import Struct
@@ -235,12 +234,3 @@ def disk_limit(store: Path) -> int:
     """`file_store_limit` for the disk that `store` is on. Reads sizes; `store` must exist."""
     used = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     return file_store_limit(free=shutil.disk_usage(store).free, used=used)
-
-
-def is_healthy(monitor_url: str, *, timeout: float = 2.0) -> bool:
-    """Whether /healthz answers 200: JetStream is on, streams are loaded, in a cluster the meta leader is known."""
-    try:
-        with urlopen(f"{monitor_url}/healthz", timeout=timeout) as answer:  # noqa: S310 - http on loopback, ours
-            return answer.status == 200
-    except OSError:  # refused, reset, timed out, or 503: all mean "not now"
-        return False
