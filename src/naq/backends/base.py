@@ -127,7 +127,7 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
     version: str = ""
     started_at: float = 0.0
     seen_at: float = 0.0
-    state: Literal["starting", "running", "stopping"] = "running"
+    state: Literal["starting", "running", "stopping", "stopped"] = "running"
     claims: list[bytes] = []
 
 

@@ -1,0 +1,191 @@
+"""The JetStream API in the few requests that naq makes, each with its exact schema (the server checks it)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+
+from naq import clock
+from naq.backends.nats.client import errors
+from naq.backends.nats.client.courier import Courier
+from naq.exceptions import BackendError
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+BATCH: Final = 256  # messages asked for at once by a walk; some 100 KB of jobs
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A stored message: subject, stream sequence, payload, headers by name, time stored (RFC 3339)."""
+
+    subject: str
+    sequence: int
+    data: bytes
+    headers: dict[str, str]
+    time: str = ""
+
+
+class _Stored(msgspec.Struct):
+    subject: str
+    seq: int
+    data: str = ""
+    hdrs: str = ""
+    time: str = ""
+
+
+class _Got(msgspec.Struct):
+    message: _Stored | None = None
+
+
+_decode_got = msgspec.json.Decoder(_Got).decode
+
+
+def parse_headers(block: bytes) -> dict[str, str]:
+    """Names and values of a raw header block; the status line and lines without a colon are passed over."""
+    out: dict[str, str] = {}
+    for line in block.split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            out[name.decode("ascii", "replace").strip()] = value.decode("utf-8", "replace").strip()
+    return out
+
+
+def build_headers(headers: dict[str, str]) -> bytes:
+    """The raw header block for `headers`; names and values must be ASCII without line breaks (checked above us)."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"NATS/1.0\r\n{lines}\r\n".encode("ascii", "replace")
+
+
+class JetStream:
+    """Requests to the JetStream API over a courier."""
+
+    def __init__(self, courier: Courier, *, timeout: float) -> None:
+        self._courier = courier
+        self.timeout = timeout
+
+    async def call(
+        self, subject: str, body: dict[str, Any] | None = None, *, timeout: float | None = None, slow: bool = False
+    ) -> dict[str, Any]:
+        """One request; the reply as it came.
+
+        Args:
+            subject: behind ``$JS.API.``.
+            body: the request, or None.
+            timeout: seconds until it fails (default: the connect timeout).
+            slow: it may work for long (a purge), so it is not asked again after 2 s.
+
+        Raises:
+            errors.Conflict, NaqBackpressureError, ConfigurationError, BackendError: by what the broker said; the
+                refusal is in `__cause__`.
+            NaqConnectionError: no answer by the deadline.
+        """
+        deadline = clock.monotonic() + (timeout or self.timeout)
+        payload = _encode(body) if body is not None else b""
+        pause = 0.05
+        while True:
+            left = deadline - clock.monotonic()
+            tries = {"try_timeout": left} if slow else {}
+            data, _ = await self._courier.request(f"$JS.API.{subject}", payload, timeout=max(left, 0.01), **tries)
+            reply: dict[str, Any] = _decode(data)
+            if "error" not in reply:
+                return reply
+            refusal = msgspec.convert(reply["error"], errors.Refusal)
+            if not refusal.will_pass or clock.monotonic() + pause >= deadline:
+                raise errors.as_exception(refusal) from Refused(refusal)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+    async def try_call(self, subject: str, body: dict[str, Any] | None = None, *, absent: int) -> dict[str, Any] | None:
+        """As `call`, but None where the refusal is the error code `absent`."""
+        try:
+            return await self.call(subject, body)
+        except BackendError as error:
+            if isinstance(error.__cause__, Refused) and error.__cause__.refusal.err_code == absent:
+                return None
+            raise
+
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """The last message on `subject` (a filter), from the stream's leader, so never a stale one."""
+        return await self._get(stream, {"last_by_subj": subject})
+
+    async def at(self, stream: str, sequence: int) -> Message | None:
+        """The message with this stream sequence."""
+        return await self._get(stream, {"seq": sequence})
+
+    async def next(self, stream: str, subject: str, after: int) -> Message | None:
+        """The first message on `subject` (a filter) with a sequence above `after`."""
+        return await self._get(stream, {"seq": after + 1, "next_by_subj": subject})
+
+    async def _get(self, stream: str, body: dict[str, Any]) -> Message | None:
+        data, _ = await self._courier.request(f"$JS.API.STREAM.MSG.GET.{stream}", _encode(body), timeout=self.timeout)
+        got = _decode_got(data).message
+        if got is None:
+            refusal = errors.refusal(data)
+            if refusal.err_code == errors.NO_MESSAGE:
+                return None
+            raise errors.as_exception(refusal) from Refused(refusal)
+        headers = parse_headers(base64.b64decode(got.hdrs)) if got.hdrs else {}
+        return Message(got.subject, got.seq, base64.b64decode(got.data), headers, got.time)
+
+    async def count(self, stream: str, subject: str) -> int:
+        """How many messages of `stream` match the filter `subject`; cheap at any number (no listing)."""
+        body = _encode({"seq": 1, "next_by_subj": subject, "batch": 1})
+        _data, header = await self._courier.request(f"$JS.API.DIRECT.GET.{stream}", body, timeout=self.timeout)
+        headers = parse_headers(header)
+        if "Nats-Sequence" not in headers:
+            return 0
+        return int(headers.get("Nats-Num-Pending", "0")) + 1
+
+    async def batch(self, stream: str, subject: str, *, after: int, limit: int) -> list[Message]:
+        """Up to `limit` messages on `subject` (a filter) with a sequence above `after`, in one round trip."""
+        got: list[Message] = []
+        done = asyncio.Event()
+
+        def on_part(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
+            if header.startswith(b"NATS/1.0 "):  # 204 end of batch, 404 nothing (more), 503 nobody there
+                done.set()
+                return
+            headers = parse_headers(header)
+            got.append(
+                Message(
+                    headers.get("Nats-Subject", ""),
+                    int(headers.get("Nats-Sequence", "0")),
+                    payload,
+                    headers,
+                    headers.get("Nats-Time-Stamp", ""),
+                )
+            )
+
+        body = _encode({"seq": after + 1, "next_by_subj": subject, "batch": limit})
+        await self._courier.ask_many(f"$JS.API.DIRECT.GET.{stream}", body, on_part, done, timeout=self.timeout)
+        return got
+
+    async def walk(self, stream: str, subject: str, *, after: int = 0, limit: int = 0) -> AsyncIterator[Message]:
+        """The messages on `subject` (a filter) in order of sequence, at most `limit` (0: all)."""
+        seen = 0
+        while True:
+            size = min(BATCH, limit - seen) if limit else BATCH
+            part = await self.batch(stream, subject, after=after, limit=size) if size > 0 else []
+            for message in part:
+                yield message
+            if len(part) < size or not part:
+                return
+            seen += len(part)
+            after = part[-1].sequence
+
+    async def delete(self, stream: str, sequence: int) -> bool:
+        """Delete by sequence, queued or in flight; False if it is not there (any more)."""
+        body = {"seq": sequence, "no_erase": True}
+        return await self.try_call(f"STREAM.MSG.DELETE.{stream}", body, absent=errors.DELETE_MISSING) is not None
+
+
+class Refused(Exception):
+    """What the broker said, for callers that tell one refusal from another."""
+
+    def __init__(self, refusal: errors.Refusal) -> None:
+        super().__init__(f"{refusal.code}/{refusal.err_code}: {refusal.description}")
+        self.refusal = refusal

@@ -1,0 +1,70 @@
+"""Cancelling: a mark that sticks, a hint for whoever runs it, and a record that only one side can write."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from naq import clock
+from naq.backends.base import RECORD_TTL, CancelResult, Settled, Signal
+from naq.backends.nats import messages
+from naq.backends.nats.find import Place
+from naq.backends.nats.signals import Signals
+from naq.codec.peek import peek
+from naq.job import JobRecord, JobState
+from naq.names import is_token
+
+_TRIES: Final = 3  # a job can move once or twice while we look for it; not more
+
+
+class Cancel(Signals):
+    """`JobAdmin.cancel`."""
+
+    async def cancel(self, job_id: str) -> CancelResult:
+        """Cancel a job; see `JobAdmin.cancel`."""
+        self.must_be_open()
+        if not is_token(job_id):
+            return CancelResult.UNKNOWN
+        marked = False
+        for _ in range(_TRIES):
+            place = await self.place(job_id)
+            if place is None:
+                known = await self.record_of(job_id) is not None
+                return CancelResult.FINISHED if known else CancelResult.UNKNOWN
+            if not marked:
+                await self._mark(job_id)
+                marked = True
+            if place.state is JobState.RUNNING:
+                # Its worker stops it and writes the record; the mark stays for the next one if that dies.
+                await self.send(Signal(kind="cancel", subject=job_id))
+                return CancelResult.REQUESTED
+            if await self.js.delete(self.subjects.jobs, place.message.sequence):
+                stored = await self.store(_record(place), first=place.job.run == 1)
+                if stored is Settled.DONE:
+                    # Handed out between our look and the delete: its worker finds the record, and is told.
+                    await self.send(Signal(kind="cancel", subject=job_id))
+                    return CancelResult.REMOVED
+                return CancelResult.FINISHED
+        return CancelResult.REQUESTED
+
+    async def _mark(self, job_id: str) -> None:
+        header = messages.block(f"Nats-TTL: {int(RECORD_TTL)}s\r\n")
+        await self.courier.publish(
+            self.subjects.cancel_mark(job_id).encode(), b"{}", header, timeout=self.config.publish_timeout
+        )
+
+
+def _record(place: Place) -> JobRecord:
+    job, said = place.job, peek(place.job.payload)
+    return JobRecord(
+        id=job.id,
+        state=JobState.CANCELLED,
+        queue=job.queue,
+        priority=job.priority,
+        task=said.task,
+        run=job.run,
+        attempt=job.attempt,
+        errors=said.errors,
+        enqueued_at=said.at,
+        finished_at=clock.now(),
+        reason="cancelled before it ran",
+    )

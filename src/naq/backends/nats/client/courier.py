@@ -1,0 +1,260 @@
+"""Sends and gets an answer, or says by the deadline that there was none.
+
+Everything that expects a reply goes through here: pipelined publishes (the answer is a PubAck) and requests to the
+JetStream API. One inbox, one future an entry, a deadline an entry; nothing is ever left pending, which is what
+nats-py's `publish_async` does on an API error or a disconnect (RELIABILITY.md 3.4, traps 1 to 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Final
+
+from nats.nuid import NUID
+
+from naq import clock
+from naq.backends.nats.client import errors
+from naq.backends.nats.client.link import Link
+from naq.backends.nats.client.wire import Handler
+from naq.exceptions import NaqConnectionError, PayloadTooLarge
+
+TRY_TIMEOUT: Final = 2.0  # seconds after which one try is given up and repeated (RELIABILITY.md 3.2)
+BACKOFF_FIRST: Final = 0.05  # seconds before trying again after a refusal that will pass
+BACKOFF_MOST: Final = 0.5  # seconds; below an election (4 to 9 s) by far, above a busy loop by far
+SWEEP: Final = 0.1  # seconds between two looks at deadlines while something is pending
+POKE: Final = 0.5  # seconds; "nobody listens" comes back in a round trip
+REPUBLISH: Final = b"Naq-Republish: 1\r\n"
+HEADER_START: Final = b"NATS/1.0\r\n"
+
+Answer = tuple[bytes, bytes]
+"""Payload and raw header block of a reply."""
+
+
+class _Entry:
+    __slots__ = (
+        "deadline",
+        "future",
+        "header",
+        "is_publish",
+        "payload",
+        "subject",
+        "tries",
+        "try_timeout",
+        "try_until",
+    )
+
+    def __init__(
+        self,
+        subject: bytes,
+        payload: bytes,
+        header: bytes,
+        future: asyncio.Future[Answer],
+        deadline: float,
+        *,
+        is_publish: bool,
+        try_timeout: float,
+    ) -> None:
+        self.subject = subject
+        self.payload = payload
+        self.header = header
+        self.future = future
+        self.deadline = deadline
+        self.is_publish = is_publish
+        self.try_timeout = try_timeout
+        self.try_until = 0.0
+        self.tries = 0
+
+
+class Courier:
+    """Requests and publishes over a link, each answered or failed by its deadline."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._prefix = b"_INBOX." + bytes(NUID().next()) + b"."
+        self._cut = len(self._prefix)
+        self._pending: dict[bytes, _Entry] = {}
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def open(self) -> None:
+        """Listen for answers."""
+        await self._link.listen(self._prefix.decode() + "*", self._answered)
+        self._link.on_up.append(self._resend_all)
+
+    def close(self) -> None:
+        """Fail whatever still waits."""
+        for entry in self._pending.values():
+            if not entry.future.done():
+                entry.future.set_exception(NaqConnectionError("the connection was closed while waiting for an answer"))
+        self._pending.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many entries wait for an answer."""
+        return len(self._pending)
+
+    def publish(self, subject: bytes, payload: bytes, header: bytes, *, timeout: float) -> asyncio.Future[Answer]:
+        """Store a message; the future ends with its PubAck.
+
+        It raises `errors.Conflict` where an expected sequence did not match, `NaqBackpressureError` where the store is
+        full, `NaqConnectionError` where the outcome is unknown at the deadline. Tries after the first say so in a
+        header, because the message of an earlier one may have been stored, and consumed, meanwhile.
+        """
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        entry = _Entry(
+            subject, payload, header, future, clock.monotonic() + timeout, is_publish=True, try_timeout=TRY_TIMEOUT
+        )
+        self._start(entry)
+        return future
+
+    def request(
+        self, subject: str, payload: bytes = b"", *, timeout: float, try_timeout: float = TRY_TIMEOUT
+    ) -> asyncio.Future[Answer]:
+        """Ask `subject`; asks again every `try_timeout` seconds, so it must be safe to ask twice."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        entry = _Entry(
+            subject.encode(),
+            payload,
+            b"",
+            future,
+            clock.monotonic() + timeout,
+            is_publish=False,
+            try_timeout=try_timeout,
+        )
+        self._start(entry)
+        return future
+
+    async def poke(self, subject: str) -> bytes:
+        """The header block of the first word that comes back within half a second; empty where none does."""
+        first: asyncio.Future[bytes] = self._loop.create_future()
+
+        def on_word(_subject: bytes, _reply: bytes, _payload: bytes, header: bytes) -> None:
+            if not first.done():
+                first.set_result(header)
+
+        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        token = await self._link.listen(inbox, on_word)
+        try:
+            if self._link.wire is not None:
+                self._link.wire.send(b"PUB %b %b 0\r\n\r\n" % (subject.encode(), inbox.encode()))
+            async with asyncio.timeout(POKE):
+                return await first
+        except TimeoutError:
+            return b""
+        finally:
+            self._link.unlisten(token)
+
+    async def ask_many(
+        self, subject: str, payload: bytes, on_part: Handler, done: asyncio.Event, *, timeout: float
+    ) -> None:
+        """Ask once and hand every part of the answer to `on_part`, until it sets `done`.
+
+        Raises:
+            NaqConnectionError: not done within `timeout` seconds.
+        """
+        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        token = await self._link.listen(inbox, on_part)
+        try:
+            if not await self._link.wait_up(timeout):
+                raise self._link.unreachable(timeout)
+            wire = self._link.wire
+            assert wire is not None
+            wire.send(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), inbox.encode(), len(payload), payload))
+            async with asyncio.timeout(timeout):
+                await done.wait()
+        except TimeoutError:
+            raise NaqConnectionError(
+                f"the broker at {self._link.url} did not answer {subject} within {timeout:g} s"
+            ) from None
+        finally:
+            self._link.unlisten(token)
+
+    def _start(self, entry: _Entry) -> None:
+        size = len(entry.payload) + len(entry.header)
+        most = self._link.server.get("max_payload")
+        if most is not None and size > most:
+            # Sent all the same, the server would cut the connection (trap 7), and every other job with it.
+            entry.future.set_exception(PayloadTooLarge(f"{size} bytes with headers; the broker takes at most {most}"))
+            return
+        self._count += 1
+        token = b"%x" % self._count
+        self._pending[token] = entry
+        self._send(token, entry)
+        if self._timer is None:
+            self._timer = self._loop.call_later(SWEEP, self._sweep)
+
+    def _send(self, token: bytes, entry: _Entry) -> None:
+        entry.try_until = clock.monotonic() + entry.try_timeout
+        wire = self._link.wire
+        if wire is None:
+            return  # sent when the link is up again, if its deadline lasts that long
+        entry.tries += 1
+        header, payload = entry.header, entry.payload
+        if entry.is_publish and entry.tries > 1:
+            header = (header[:-2] if header else HEADER_START) + REPUBLISH + b"\r\n"
+        if header:
+            size = len(header)
+            wire.send(
+                b"HPUB %b %b%b %d %d\r\n%b%b\r\n"
+                % (entry.subject, self._prefix, token, size, size + len(payload), header, payload)
+            )
+        else:
+            wire.send(b"PUB %b %b%b %d\r\n%b\r\n" % (entry.subject, self._prefix, token, len(payload), payload))
+
+    def _answered(self, subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
+        token = subject[self._cut :]
+        entry = self._pending.get(token)
+        if entry is None:
+            return  # an answer to a try that was given up; a later one was taken
+        if header and not payload and errors.is_no_responders(header):
+            self._again(entry)
+            return
+        if entry.is_publish and payload[2:7] == b"error":
+            refusal = errors.refusal(payload)
+            if refusal.will_pass:
+                self._again(entry)
+                return
+            del self._pending[token]
+            if not entry.future.done():
+                exception = errors.as_exception(refusal)
+                if isinstance(exception, errors.Conflict):
+                    exception.first_try = entry.tries == 1
+                entry.future.set_exception(exception)
+            return
+        del self._pending[token]
+        if not entry.future.done():
+            entry.future.set_result((payload, header))
+
+    def _again(self, entry: _Entry) -> None:
+        """Try again after a pause that grows: nobody may answer until a leader is elected."""
+        pause = min(BACKOFF_FIRST * 2 ** min(entry.tries, 8), BACKOFF_MOST) * random.uniform(0.5, 1.0)
+        entry.try_until = clock.monotonic() + pause
+
+    def _resend_all(self) -> None:
+        for token, entry in list(self._pending.items()):
+            self._send(token, entry)
+
+    def _sweep(self) -> None:
+        now = clock.monotonic()
+        for token, entry in list(self._pending.items()):
+            if entry.future.done():  # its caller went away
+                del self._pending[token]
+            elif now >= entry.deadline:
+                del self._pending[token]
+                entry.future.set_exception(self._late(entry))
+            elif now >= entry.try_until:
+                self._send(token, entry)
+        self._timer = self._loop.call_later(SWEEP, self._sweep) if self._pending else None
+
+    def _late(self, entry: _Entry) -> NaqConnectionError:
+        what = "storing a job or record" if entry.is_publish else f"asking {entry.subject.decode()}"
+        state = "it does not answer" if self._link.is_up else "it cannot be reached"
+        return NaqConnectionError(
+            f"{what} was not acknowledged by the broker at {self._link.url} within its deadline: {state}. "
+            "The outcome is unknown; doing it again with the same job id is safe"
+        )

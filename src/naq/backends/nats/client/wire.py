@@ -1,0 +1,135 @@
+"""One connection: nats-py dials, authenticates and pings; messages go straight from the socket to our handlers.
+
+nats-py spends some 40 µs on each message (two regular expressions, a header dictionary, a queue and a task per
+subscription). A worker handles two messages a job, so its message path is replaced here, and only that: control lines
+are still parsed by nats-py. docs/adr/0002 says what this rests on, `tests/nats/test_wire.py` guards it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.protocol.parser import Parser
+
+from naq import clock
+
+Handler = Callable[[bytes, bytes, bytes, bytes], None]
+"""Called with subject, reply subject, payload and raw header block (each may be empty); must not block."""
+
+_log = logging.getLogger("naq.nats")
+_CRLF: Final = b"\r\n"
+_MSG: Final = ord("M")
+_HMSG: Final = ord("H")
+MAX_CONTROL_LINE: Final = 4096  # bytes; the server's own default limit
+
+
+class MessageParser(Parser):
+    """nats-py's parser with its MSG and HMSG cases replaced by one without regular expressions or copies."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)  # pyright: ignore[reportUnknownMemberType]
+        self._wire = wire
+        self._rest = bytearray()
+        self._needed = 0  # bytes that must be there before another look is worth it
+
+    def reset(self) -> None:
+        """Forget half a message: the connection that it came from is gone."""
+        super().reset()
+        self._rest = bytearray()
+        self._needed = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what the socket gave and dispatch every whole message in it."""
+        wire = self._wire
+        wire.heard_at = clock.monotonic()
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+        position, end = 0, len(data)
+        self._needed = 0
+        handlers = wire.handlers
+        while position < end:
+            eol = data.find(_CRLF, position)
+            if eol < 0:
+                break
+            kind = data[position]
+            if kind == _HMSG:
+                words = data[position + 5 : eol].split(b" ")
+                header_size, size = int(words[-2]), int(words[-1])
+                reply = words[2] if len(words) == 5 else b""
+            elif kind == _MSG:
+                words = data[position + 4 : eol].split(b" ")
+                header_size, size = 0, int(words[-1])
+                reply = words[2] if len(words) == 4 else b""
+            else:
+                await super().parse(data[position : eol + 2])
+                position = eol + 2
+                continue
+            start = eol + 2
+            stop = start + size
+            if stop + 2 > end:
+                self._needed = stop + 2 - position
+                break
+            handler = handlers.get(words[1])
+            if handler is not None:
+                body = start + header_size
+                try:
+                    handler(words[0], reply, data[body:stop], data[start:body])
+                except Exception:  # noqa: BLE001 - else the read loop ends: the connection looks alive and is deaf
+                    _log.exception("a handler for %s failed", words[0][:200])
+            position = stop + 2
+        self._rest = bytearray(data[position:]) if position < end else bytearray()
+
+
+class Wire(Client):
+    """A nats-py client whose messages are dispatched by subscription id, without tasks, queues or header parsing.
+
+    Attributes:
+        handlers: by subscription id, as the bytes that stand in the protocol.
+        heard_at: monotonic seconds at which the server was last heard of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: dict[bytes, Handler] = {}
+        self.heard_at = clock.monotonic()
+        self._ps = MessageParser(self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
+        """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`."""
+        sid = self._sid + 1
+        self.handlers[b"%d" % sid] = handler
+        subscription: Any = await self.subscribe(subject, queue=group)  # pyright: ignore[reportUnknownMemberType]
+        taken: int = subscription._id
+        if taken != sid:
+            self.handlers[b"%d" % taken] = self.handlers.pop(b"%d" % sid)
+        return taken
+
+    def unlisten(self, sid: int) -> None:
+        """End a subscription; messages already on their way are dropped."""
+        if self.handlers.pop(b"%d" % sid, None) is not None:
+            self._subs.pop(sid, None)
+            if self.is_connected:
+                self.send(b"UNSUB %d\r\n" % sid)
+
+    def send(self, command: bytes) -> None:
+        """Put a protocol command on its way; it is written when the loop comes round, with all others of this turn."""
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        queue = self._flush_queue
+        if queue is not None and queue.empty():
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            queue.put_nowait(self._loop.create_future())
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the socket."""
+        return self._pending_data_size

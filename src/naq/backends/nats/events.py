@@ -1,0 +1,67 @@
+"""The durable log: final records and events in the order they were stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from naq import clock
+from naq.backends.base import Event
+from naq.backends.nats import messages
+from naq.backends.nats.api import Message
+from naq.backends.nats.letters import Letters
+from naq.exceptions import ConfigurationError
+from naq.names import check_token
+
+
+class Events(Letters):
+    """The `EventLog` protocol. A cursor is a stream sequence."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Store `events`; see `EventLog.append`."""
+        self.must_be_open()
+        sent: list[asyncio.Future[tuple[bytes, bytes]]] = []
+        for event in events:
+            kind = check_token("event kind", event.kind)
+            if kind == "record":
+                raise ConfigurationError("an event cannot be of kind 'record': final records are events by themselves")
+            subject = self.subjects.event(kind, check_token("queue", event.queue), check_token("job id", event.job_id))
+            future = self.courier.publish(subject.encode(), event.data, b"", timeout=self.config.publish_timeout)
+            sent.append(future)
+        await asyncio.gather(*sent)
+
+    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+        """What was stored after the cursor; see `EventLog.read`."""
+        self.must_be_open()
+        news = asyncio.Event()
+
+        def on_news(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
+            news.set()
+
+        tokens = [await self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
+        until = clock.monotonic() + wait
+        try:
+            while True:
+                news.clear()
+                found = await self.js.batch(
+                    self.subjects.log, f"{self.subjects.prefix}.>", after=int(after or 0), limit=limit
+                )
+                left = until - clock.monotonic()
+                if found or left <= 0:
+                    return [(str(message.sequence), _event(message)) for message in found]
+                try:
+                    async with asyncio.timeout(min(left, 5.0)):  # a lost hint costs five seconds at most
+                        await news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for token in tokens:
+                self.link.unlisten(token)
+
+
+def _event(message: Message) -> Event:
+    words = message.subject.split(".")
+    at = messages.stored_at(message.time)
+    if words[2] == "r":
+        return Event(kind="record", queue=words[3], job_id=words[4], data=message.data, at=at)
+    return Event(kind=words[3], queue=words[4], job_id=words[5], data=message.data, at=at)

@@ -1,0 +1,173 @@
+"""Claiming jobs: delivery is the claim, so it costs no write; and keeping claims alive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from nats.nuid import NUID
+
+from naq import clock
+from naq.backends.base import Claim, Extended
+from naq.backends.nats import messages, topology
+from naq.backends.nats.client.lane import Delivered, Lane
+from naq.backends.nats.session import Session
+from naq.backends.nats.subjects import ALL_LANES, consumer
+from naq.exceptions import NaqException
+from naq.job import new_id
+from naq.names import is_token
+
+
+class Fetch(Session):
+    """`JobQueue.fetch` and `extend`."""
+
+    def on_linked(self) -> None:
+        """Pulls die with their connection; buffered deliveries do not."""
+        super().on_linked()
+        self._background: set[asyncio.Task[None]] = set()
+        self.link.on_down.append(self.puller.forget)
+        self.link.on_up.append(self.puller.arrived)
+        self.link.on_tick.append(self._tick)
+
+    async def fetch(
+        self,
+        queues: Sequence[str],
+        *,
+        limit: int,
+        lease: float,  # noqa: ARG002 - the seam asks for it
+        wait: float,
+    ) -> list[Claim]:
+        """Claim jobs; see `JobQueue.fetch`. The lease is the consumer's `ack_wait`, whatever is asked for."""
+        self.must_be_open()
+        if limit <= 0:
+            return []
+        lanes = [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
+        if len(queues) > 1:
+            lanes.sort(key=lambda lane: -lane.weight)
+        puller = self.puller
+        until = clock.monotonic() + wait
+        while True:
+            claims = self._claims(puller.take(lanes, limit))
+            puller.ask(lanes, limit - len(claims))
+            left = until - clock.monotonic()
+            if claims or left <= 0:
+                return claims
+            await puller.wait(left)
+
+    def _claims(self, taken: list[tuple[Lane, float, Delivered]]) -> list[Claim]:
+        claims: list[Claim] = []
+        span = self.config.lease - self.margin
+        for lane, since, delivered in taken:
+            subject, receipt, payload, header = delivered
+            job_id = subject[subject.rindex(b".") + 1 :].decode("utf-8", "replace")
+            words = messages.Receipt(receipt)
+            lane.backlog = words.pending
+            if not is_token(job_id):
+                self.spawn(self.refuse(lane.queue, receipt, payload, header, "the job id in the subject is no name"))
+                continue
+            claims.append(
+                Claim(
+                    job=messages.read_job(job_id, lane.queue, lane.priority, payload, header),
+                    receipt=receipt,
+                    deadline=since + span,
+                    delivered=words.delivered,
+                    claimed_at=since,
+                )
+            )
+        return claims
+
+    async def _join(self, queue: str) -> list[Lane]:
+        """Stand in line for `queue`."""
+        await self.know(queue)
+        if (lanes := self.puller.lanes.get(queue)) is not None:
+            return lanes
+        made: list[Lane] = []
+        for priority in ALL_LANES:
+            lane = Lane(self.link, self.subjects.jobs, consumer(queue, priority), queue, priority, self.puller.arrived)
+            await lane.open("_INBOX." + NUID().next().decode())
+            made.append(lane)
+        self.puller.lanes[queue] = made
+        return made
+
+    def spawn(self, work: object) -> None:
+        """Run a coroutine beside the caller, to its end."""
+        assert asyncio.iscoroutine(work)
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _tick(self) -> None:
+        self.puller.look()
+        for delivered in self.puller.overheld():
+            self.spawn(self._hand_back(delivered))
+        for lanes in self.puller.lanes.values():
+            for lane in lanes:
+                if lane.missing:
+                    lane.missing = False
+                    self.spawn(self._mend(lane))
+
+    async def _mend(self, lane: Lane) -> None:
+        """Make a consumer again that an operator deleted."""
+        # It stays missing when this fails; the lane's next refused pull starts it again.
+        with contextlib.suppress(NaqException):
+            await topology.ensure_lane(self.js, self.config, self.subjects, lane.queue, lane.priority)
+
+    async def _hand_back(self, delivered: Delivered) -> None:
+        """Put a job that found no slot here back in line, uncounted: published anew in its own place.
+
+        A NAK would count as a delivery, and a small busy worker could talk a healthy job into the dead letters.
+        """
+        subject, receipt, payload, header = delivered
+        kept = messages.parse_headers(header) if header else {}
+        lines = "".join(f"{k}: {v}\r\n" for k, v in kept.items() if not k.startswith("Nats-"))
+        sequence = messages.Receipt(receipt).sequence
+        guard = f"{messages.EXPECT}: {sequence}\r\n"
+        # Refused or unanswered: the lease runs out and the broker hands it on.
+        with contextlib.suppress(NaqException):
+            await self.courier.publish(subject, payload, messages.block(guard + lines), timeout=self.config.lease / 2)
+
+    async def extend(
+        self,
+        claims: Sequence[Claim],
+        *,
+        lease: float,  # noqa: ARG002 - as in fetch
+    ) -> Extended:
+        """Renew claims, each confirmed by the broker; see `JobQueue.extend`."""
+        self.must_be_open()
+        before = clock.monotonic()
+        timeout = max(self.config.lease / 3, 0.2)
+        answers = await asyncio.gather(
+            *(self.courier.request(claim.receipt.decode(), b"+WPI", timeout=timeout) for claim in claims),
+            return_exceptions=True,
+        )
+        span = self.config.lease - self.margin
+        deadlines = {
+            claim.job.id: before + span
+            for claim, answer in zip(claims, answers, strict=True)
+            if not isinstance(answer, BaseException)
+        }
+        return Extended(deadlines, await self.marked([claim.job.id for claim in claims]))
+
+    async def marked(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these jobs somebody asked to cancel."""
+        marks = await asyncio.gather(
+            *(self.js.last(self.subjects.state, self.subjects.cancel_mark(job_id)) for job_id in job_ids)
+        )
+        return frozenset(job_id for job_id, mark in zip(job_ids, marks, strict=True) if mark is not None)
+
+    async def refuse(self, queue: str, receipt: bytes, payload: bytes, header: bytes, reason: str) -> None:
+        """Keep a message that is no job as a dead letter, raw, then drop it. Raises nothing: it comes again."""
+        kept = messages.parse_headers(header) if header else {}
+        lines = f"{messages.REASON}: {messages.header_value(reason)}\r\n" + "".join(
+            f"Naq-Was-{name}: {messages.header_value(value)}\r\n" for name, value in kept.items() if is_token(name)
+        )
+        subject = self.subjects.malformed(queue, new_id()).encode()
+        with contextlib.suppress(NaqException):
+            await self.courier.publish(subject, payload, messages.block(lines), timeout=self.config.publish_timeout)
+            self.settle(receipt, b"+TERM " + messages.header_value(reason).encode())
+
+    def settle(self, receipt: bytes, word: bytes) -> None:
+        """Tell the broker what became of a delivery; unanswered and unrepeated, because the record is the truth."""
+        if (wire := self.link.wire) is not None:
+            wire.send(b"PUB %b %d\r\n%b\r\n" % (receipt, len(word), word))

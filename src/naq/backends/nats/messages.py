@@ -1,0 +1,121 @@
+"""A job as a JetStream message, there and back. Pure functions; the hot path of both producer and worker."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from naq.backends.nats.api import parse_headers
+from naq.backends.nats.subjects import Subjects
+from naq.job import JobSpec, Priority
+
+EXPECT: Final = "Nats-Expected-Last-Subject-Sequence"
+EXPECT_ON: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
+FRESH: Final = "Naq-Fresh"
+NONCE: Final = "Naq-Nonce"
+ATTEMPT: Final = "Naq-Attempt"
+RUN: Final = "Naq-Run"
+REASON: Final = "Naq-Reason"
+REPUBLISH: Final = "Naq-Republish"
+SCHEDULE: Final = "Nats-Schedule"
+TARGET: Final = "Nats-Schedule-Target"
+ROLLUP: Final = "Nats-Schedule-Rollup"
+_OWN: Final = frozenset({FRESH, NONCE, ATTEMPT, RUN, REASON, REPUBLISH})
+
+# The header of nearly every job and record, built once. A new message on its subject, or none.
+CAS_NEW: Final = f"NATS/1.0\r\n{EXPECT}: 0\r\n\r\n".encode()
+CAS_FRESH: Final = f"NATS/1.0\r\n{EXPECT}: 0\r\n{FRESH}: 1\r\n\r\n".encode()
+
+
+def at(timestamp: float) -> str:
+    """The broker's schedule expression for a UNIX time; rounded up to its microsecond, so never early."""
+    return f"@at {datetime.fromtimestamp(timestamp, UTC).isoformat(timespec='microseconds').replace('+00:00', 'Z')}"
+
+
+def stored_at(time: str) -> float:
+    """The UNIX time at which the broker stored a message (RFC 3339 with nanoseconds); 0 where it did not say."""
+    return datetime.fromisoformat(time[:26].rstrip("Z")).replace(tzinfo=UTC).timestamp() if time else 0.0
+
+
+def time_of(expression: str) -> float:
+    """The UNIX time in what `at` made; 0 where it is something else."""
+    if not expression.startswith("@at "):
+        return 0.0
+    try:
+        return datetime.fromisoformat(expression[4:]).timestamp()
+    except ValueError:
+        return 0.0  # a stranger's schedule; the broker read it, we only show it
+
+
+def describe(job: JobSpec) -> str:
+    """Header lines that carry what the subject and the payload do not."""
+    lines = f"{FRESH}: 1\r\n" if job.fresh else ""
+    if job.attempt != 1:
+        lines += f"{ATTEMPT}: {job.attempt}\r\n"
+    if job.run != 1:
+        lines += f"{RUN}: {job.run}\r\n"
+    if job.reason:
+        lines += f"{REASON}: {header_value(job.reason)}\r\n"
+    if job.headers:
+        lines += "".join([f"{name}: {value}\r\n" for name, value in job.headers.items()])
+    return lines
+
+
+def header_value(text: str) -> str:
+    """`text` as a header value: ASCII, one line, at most 200 characters."""
+    return text[:200].encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
+
+
+def schedule(subjects: Subjects, job: JobSpec, when: float) -> str:
+    """Header lines of a timer: at `when` the broker puts the message on the ready subject, replacing what is there."""
+    target = subjects.ready(job.queue, job.priority, job.id)
+    return f"{SCHEDULE}: {at(when)}\r\n{TARGET}: {target}\r\n{ROLLUP}: sub\r\n"
+
+
+def block(lines: str) -> bytes:
+    """A raw header block of header `lines`."""
+    return f"NATS/1.0\r\n{lines}\r\n".encode("ascii", "replace")
+
+
+def read_job(job_id: str, queue: str, priority: Priority, payload: bytes, header: bytes) -> JobSpec:
+    """The job in a delivered message. A header that is none of ours is kept for the task's context."""
+    if header == CAS_FRESH:
+        return JobSpec(id=job_id, queue=queue, priority=priority, payload=payload, fresh=True)
+    return job_from(job_id, queue, priority, payload, parse_headers(header) if header else {})
+
+
+def job_from(job_id: str, queue: str, priority: Priority, payload: bytes, headers: dict[str, str]) -> JobSpec:
+    """The same from headers by name."""
+    kept = {name: value for name, value in headers.items() if name not in _OWN and not name.startswith("Nats-")}
+    return JobSpec(
+        id=job_id,
+        queue=queue,
+        priority=priority,
+        payload=payload,
+        headers=kept or None,
+        attempt=_number(headers.get(ATTEMPT)),
+        run=_number(headers.get(RUN)),
+        fresh=FRESH in headers and REPUBLISH not in headers,
+        reason=headers.get(REASON, ""),
+    )
+
+
+def _number(text: str | None) -> int:
+    """A counter from a header; a stranger may have written anything there."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+class Receipt:
+    """The parts of an ack subject: ``$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<…>.<time>.<pending>``.
+
+    The second form (servers with `js_ack_fc_v2`) has the domain and an account hash before the stream.
+    """
+
+    __slots__ = ("delivered", "pending", "sequence")
+
+    def __init__(self, receipt: bytes) -> None:
+        words = receipt.split(b".")
+        first = 4 if len(words) == 9 else 6
+        self.delivered = int(words[first])
+        self.sequence = int(words[first + 1])
+        self.pending = int(words[first + 4])

@@ -1,0 +1,108 @@
+"""What people do to a queue: pause, resume, limit, purge, count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from naq.backends.base import QueueStats
+from naq.backends.nats.cancel import Cancel
+from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
+from naq.backends.nats.subjects import ALL_LANES, consumer
+from naq.backends.nats.topology import MAX_ACK_PENDING, consumer_config
+from naq.exceptions import ConfigurationError
+from naq.names import check_token
+
+FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")  # the API wants an end
+
+
+class Queues(Cancel):
+    """`JobAdmin.pause`, `resume`, `limit`, `purge` and `stats`."""
+
+    async def pause(self, queue: str) -> None:
+        """Let the broker hold delivery back; it survives restarts and needs no flag that workers poll."""
+        await self._for_lanes(queue, "PAUSE", {"pause_until": FOR_EVER})
+
+    async def resume(self, queue: str) -> None:
+        """End a pause."""
+        await self._for_lanes(queue, "PAUSE", {})
+
+    async def _for_lanes(self, queue: str, verb: str, body: dict[str, Any]) -> None:
+        self.must_be_open()
+        check_token("queue", queue)
+        await self.know(queue)
+        await asyncio.gather(*(
+            self.js.call(f"CONSUMER.{verb}.{self.subjects.jobs}.{consumer(queue, priority)}", body)
+            for priority in ALL_LANES
+        ))  # fmt: skip
+
+    async def limit(self, queue: str, concurrency: int | None) -> None:
+        """Cap a queue in the whole fleet by its consumers' `max_ack_pending`, enforced by the broker.
+
+        The broker counts each priority by itself: a queue that uses several has the cap in each of them.
+        """
+        self.must_be_open()
+        check_token("queue", queue)
+        if concurrency is not None and concurrency < 1:
+            raise ConfigurationError(
+                f"a limit of {concurrency} is no limit: 1 or more, None for none, or pause the queue"
+            )
+        await self.know(queue)
+        most = MAX_ACK_PENDING if concurrency is None else concurrency
+        for priority in ALL_LANES:
+            config = consumer_config(self.config, self.subjects, queue, priority) | {"max_ack_pending": most}
+            name = consumer(queue, priority)
+            body = {"stream_name": self.subjects.jobs, "config": config, "action": "update"}
+            await self.js.call(f"CONSUMER.DURABLE.CREATE.{self.subjects.jobs}.{name}", body)
+
+    async def purge(self, queue: str) -> int:
+        """Remove what waits in line and what waits for a time; see `JobAdmin.purge`."""
+        self.must_be_open()
+        check_token("queue", queue)
+        removed = 0
+        # By sequence, above what was handed out: a purge by subject would take running jobs along.
+        for priority in ALL_LANES:
+            info = await self._info(queue, priority)
+            after = int(info["delivered"]["stream_seq"]) if info else 0
+            subject = self.subjects.lane(queue, priority)
+            async for message in self.js.walk(self.subjects.jobs, subject, after=after):
+                removed += await self.js.delete(self.subjects.jobs, message.sequence)
+        timers = await self.js.call(
+            f"STREAM.PURGE.{self.subjects.jobs}", {"filter": self.subjects.timers(queue)}, timeout=60, slow=True
+        )
+        return removed + int(timers["purged"])
+
+    async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
+        """Counts by queue; see `JobAdmin.stats`."""
+        self.must_be_open()
+        return list(await asyncio.gather(*(self._stats(q) for q in queues or await self.queue_names())))
+
+    async def queue_names(self) -> list[str]:
+        """Every queue that has lanes."""
+        names: list[str] = []
+        while True:
+            page = await self.js.call(f"CONSUMER.NAMES.{self.subjects.jobs}", {"offset": len(names)})
+            found: list[str] = page.get("consumers") or []
+            names += found
+            if not found or len(names) >= int(page["total"]):
+                break
+        return sorted({name[:-2] for name in names if name[-2:] in {"_h", "_n", "_l"}})
+
+    async def _stats(self, queue: str) -> QueueStats:
+        check_token("queue", queue)
+        infos = [info for priority in ALL_LANES if (info := await self._info(queue, priority)) is not None]
+        caps = [int(info["config"]["max_ack_pending"]) for info in infos]
+        return QueueStats(
+            queue,
+            queued=sum(int(info["num_pending"]) for info in infos),
+            running=sum(int(info["num_ack_pending"]) for info in infos),
+            scheduled=await self.js.count(self.subjects.jobs, self.subjects.timers(queue)),
+            paused=any(info.get("paused", False) for info in infos),
+            limit=max(caps) if caps and MAX_ACK_PENDING not in caps else None,
+        )
+
+    async def _info(self, queue: str, priority: Any) -> dict[str, Any] | None:
+        name = consumer(queue, priority)
+        return await self.js.try_call(f"CONSUMER.INFO.{self.subjects.jobs}.{name}", absent=CONSUMER_NOT_FOUND)

@@ -1,0 +1,102 @@
+"""Who lives and who leads: messages that vanish by themselves when nobody renews them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from naq import clock
+from naq.backends.base import WorkerInfo
+from naq.backends.nats import messages
+from naq.backends.nats.client.errors import Conflict
+from naq.backends.nats.events import Events
+from naq.names import check_token
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(WorkerInfo).decode
+HOLD: Final = 0.8  # share of the ttl that a leader acts on: it must stop before the broker lets somebody else in
+
+
+class _Leader(msgspec.Struct, frozen=True):
+    holder: str
+
+
+_decode_leader: Final = msgspec.json.Decoder(_Leader).decode
+
+
+def _ttl(seconds: float) -> str:
+    """The header line; the broker counts whole seconds, at least one."""
+    return f"Nats-TTL: {max(1, math.ceil(seconds))}s\r\n"
+
+
+def _alive(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
+    """Interest is the answer; nobody needs to say anything."""
+
+
+class Registry(Events):
+    """The `Registry` protocol."""
+
+    async def register(self, worker: WorkerInfo, *, ttl: float) -> None:
+        """Say that `worker` lives; also answer probes, as long as this process is connected."""
+        self.must_be_open()
+        subject = self.subjects.worker(check_token("worker id", worker.id))
+        if worker.id not in self._probed:
+            self._probed[worker.id] = await self.link.listen(self.subjects.probe(worker.id), _alive)
+        await self.courier.publish(
+            subject.encode(), _encode(worker), messages.block(_ttl(ttl)), timeout=self.config.publish_timeout
+        )
+
+    def on_linked(self) -> None:
+        """Nothing is probed yet."""
+        super().on_linked()
+        self._probed: dict[str, int] = {}
+
+    async def unregister(self, worker_id: str) -> None:
+        """Say that it has gone, in a way that nobody takes for a death: it left no claims behind."""
+        self.must_be_open()
+        subject = self.subjects.worker(check_token("worker id", worker_id))
+        if (token := self._probed.pop(worker_id, None)) is not None:
+            self.link.unlisten(token)
+        there = await self.js.last(self.subjects.live, subject)
+        if there is not None:
+            gone = replace(_decode(there.data), state="stopped", claims=[])
+            header = messages.block(_ttl(self.config.worker_ttl))
+            await self.courier.publish(subject.encode(), _encode(gone), header, timeout=self.config.publish_timeout)
+
+    async def workers(self) -> list[WorkerInfo]:
+        """Who lives; see `Registry.workers`."""
+        self.must_be_open()
+        return [info for info in await self.registered() if info.state != "stopped"]
+
+    async def registered(self) -> list[WorkerInfo]:
+        """The same, with those that said goodbye a moment ago."""
+        subject = self.subjects.worker("*")
+        return [_decode(message.data) async for message in self.js.walk(self.subjects.live, subject)]
+
+    async def lead(self, name: str, holder: str, *, ttl: float) -> float | None:
+        """Take or renew a leadership by compare-and-set; see `Registry.lead`."""
+        self.must_be_open()
+        subject = self.subjects.lease(check_token("leadership", name))
+        there = await self.js.last(self.subjects.live, subject)
+        if there is not None and _decode_leader(there.data).holder != holder:
+            return None
+        before = clock.monotonic()
+        guard = f"{messages.EXPECT}: {there.sequence if there is not None else 0}\r\n"
+        try:
+            await self.courier.publish(
+                subject.encode(), _encode(_Leader(holder)), messages.block(guard + _ttl(ttl)), timeout=ttl
+            )
+        except Conflict:
+            return None
+        deadline = before + ttl * HOLD
+        return deadline if deadline > clock.monotonic() else None
+
+    async def resign(self, name: str, holder: str) -> None:
+        """Give a leadership up; see `Registry.resign`."""
+        self.must_be_open()
+        there = await self.js.last(self.subjects.live, self.subjects.lease(check_token("leadership", name)))
+        if there is not None and _decode_leader(there.data).holder == holder:
+            await self.js.delete(self.subjects.live, there.sequence)

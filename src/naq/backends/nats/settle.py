@@ -1,0 +1,160 @@
+"""Ending a claim. The final record, compared and set, is the truth; acks are garbage collection and prove nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from naq import clock
+from naq.backends.base import Claim, Settled
+from naq.backends.nats import messages
+from naq.backends.nats.api import Message
+from naq.backends.nats.client.errors import Conflict
+from naq.backends.nats.fetch import Fetch
+from naq.faults import fault
+from naq.job import JobRecord, JobSpec, JobState
+
+ACK: Final = b"+ACK"
+NAK: Final = b"-NAK"
+_encode = msgspec.json.Encoder().encode
+decode_record = msgspec.json.Decoder(JobRecord).decode
+
+
+def read_record(message: Message | None) -> JobRecord | None:
+    """The record in a message of the log."""
+    return None if message is None else decode_record(message.data)
+
+
+class Settle(Fetch):
+    """`JobQueue.complete`, `discard`, `retry`, `release`, `reject`, `drop` and `lookup`."""
+
+    async def complete(self, claim: Claim, record: JobRecord) -> Settled:
+        """Store the record, then ack; see `JobQueue.complete`."""
+        settled = await self.store(record, first=claim.job.run == 1)
+        fault("complete.after_record")
+        self.settle(claim.receipt, ACK)
+        return settled
+
+    async def store(self, record: JobRecord, *, first: bool) -> Settled:
+        """Store a final record if its run has none. `first`: no run came before, so there is no record at all."""
+        subject = self.subjects.record(record.queue, record.id)
+        header = messages.CAS_NEW
+        if not first:
+            before = await self.js.last(self.subjects.log, subject)
+            earlier = read_record(before)
+            if before is not None and earlier is not None:
+                if earlier.run >= record.run:
+                    return _same(earlier, record)
+                header = messages.block(f"{messages.EXPECT}: {before.sequence}\r\n")
+        sent = self.courier.publish(subject.encode(), _encode(record), header, timeout=self.config.publish_timeout)
+        fault("complete.record_sent")
+        try:
+            await sent
+        except Conflict:
+            there = read_record(await self.js.last(self.subjects.log, subject))
+            if there is not None and there.run < record.run:
+                return await self.store(record, first=False)
+            return _same(there, record)
+        return Settled.DONE
+
+    async def discard(self, claim: Claim, record: JobRecord) -> Settled:
+        """Dead letter first where the job failed, then the record, then ack; see `JobQueue.discard`."""
+        if record.state is JobState.FAILED:
+            await self._bury(claim, record)
+            fault("discard.after_dead")
+        settled = await self.store(record, first=claim.job.run == 1)
+        self.settle(claim.receipt, ACK)
+        return settled
+
+    async def _bury(self, claim: Claim, record: JobRecord) -> None:
+        """Keep the job as it was for a person. One subject a job, so a repeat replaces its like."""
+        job = claim.job
+        error = record.error
+        reason = f"{error.type}: {error.message}" if error is not None else record.reason or "failed"
+        body = msgspec.structs.replace(job, reason=reason)
+        lines = messages.describe(body) + f"Naq-Priority: {job.priority}\r\n"
+        subject = self.subjects.failed(job.queue, job.id).encode()
+        await self.courier.publish(subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout)
+
+    async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
+        """A broker-held timer with the next attempt, then ack; see `JobQueue.retry`."""
+        job = claim.job
+        there = read_record(await self.js.last(self.subjects.log, self.subjects.record(job.queue, job.id)))
+        if there is not None and there.run >= job.run:
+            self.settle(claim.receipt, ACK)
+            return Settled.SUPERSEDED
+        following = msgspec.structs.replace(
+            job, attempt=job.attempt + 1, payload=job.payload if payload is None else payload, reason=reason
+        )
+        settled = await self._hold(claim, following, delay)
+        fault("retry.after_timer")
+        self.settle(claim.receipt, ACK)
+        return settled
+
+    async def release(self, claim: Claim, *, delay: float = 0.0, reason: str = "") -> None:
+        """NAK, first in line for the next worker; or a timer with the same attempt; see `JobQueue.release`."""
+        if delay <= 0:
+            self.settle(claim.receipt, NAK)
+            return
+        await self._hold(claim, msgspec.structs.replace(claim.job, reason=reason), delay)
+        self.settle(claim.receipt, ACK)
+
+    async def _hold(self, claim: Claim, job: JobSpec, delay: float) -> Settled:
+        """Store a timer that puts `job` back in line after `delay` seconds."""
+        subject = self.subjects.timer(job.queue, job.priority, job.id)
+        nonce = f"{job.run}-{job.attempt}-{claim.delivered}"
+        lines = (
+            f"{messages.EXPECT}: 0\r\n{messages.NONCE}: {nonce}\r\n"
+            + messages.describe(job)
+            + messages.schedule(self.subjects, job, clock.now() + max(delay, 0.0))
+        )
+        try:
+            await self.courier.publish(
+                subject.encode(), job.payload, messages.block(lines), timeout=self.config.publish_timeout
+            )
+        except Conflict:
+            # A timer stands already: ours from an earlier try, or that of a holder before us. It will do.
+            return Settled.DONE
+        return Settled.DONE
+
+    async def reject(self, claim: Claim, *, reason: str) -> None:
+        """Raw to the dead letters, then TERM; see `JobQueue.reject`."""
+        job = claim.job
+        await self.refuse(job.queue, claim.receipt, job.payload, messages.block(messages.describe(job)), reason)
+
+    async def drop(self, claim: Claim) -> None:
+        """Ack and store nothing; see `JobQueue.drop`."""
+        self.settle(claim.receipt, ACK)
+
+    async def lookup(self, claim: Claim) -> JobRecord | None:
+        """Whether the job is over, put off, or to be cancelled; see `JobQueue.lookup`."""
+        job = claim.job
+        there = read_record(await self.js.last(self.subjects.log, self.subjects.record(job.queue, job.id)))
+        if there is not None and there.run >= job.run:
+            return there
+        if claim.delivered > 1:
+            timer = await self.js.last(self.subjects.jobs, self.subjects.timer(job.queue, job.priority, job.id))
+            if timer is not None:
+                later = messages.job_from(job.id, job.queue, job.priority, b"", timer.headers)
+                if (later.run, later.attempt) >= (job.run, job.attempt):
+                    state = JobState.RETRYING
+                    return JobRecord(id=job.id, state=state, queue=job.queue, attempt=later.attempt, run=later.run)
+        if job.id in await self.marked([job.id]):
+            return JobRecord(id=job.id, state=JobState.CANCELLED, queue=job.queue, priority=job.priority)
+        return None
+
+
+def _same(there: JobRecord | None, ours: JobRecord) -> Settled:
+    """Whether the record that stood in our way is our own, from a try whose answer was lost."""
+    if there is None:
+        return Settled.SUPERSEDED
+    mine = (there.run, there.attempt, there.delivered, there.worker, there.finished_at, there.state) == (
+        ours.run,
+        ours.attempt,
+        ours.delivered,
+        ours.worker,
+        ours.finished_at,
+        ours.state,
+    )
+    return Settled.DONE if mine else Settled.SUPERSEDED

@@ -1,0 +1,47 @@
+"""Hints between processes over core NATS: fast, unstored, and nothing depends on one arriving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+
+from naq.backends.base import Signal
+from naq.backends.nats.find import Find
+
+_decode: Final = msgspec.json.Decoder(Signal).decode
+_encode: Final = msgspec.json.Encoder().encode
+MOST: Final = 10_000  # signals kept for a listener that does not read; the oldest go first
+
+
+class Signals(Find):
+    """The `Signals` protocol."""
+
+    async def send(self, signal: Signal) -> None:
+        """Tell whoever listens; lost without a word where there is no connection."""
+        wire = self.link.wire
+        if wire is not None:
+            body = _encode(signal)
+            subject = self.subjects.signal(signal.kind, signal.subject).encode()
+            wire.send(b"PUB %b %d\r\n%b\r\n" % (subject, len(body), body))
+
+    async def listen(self) -> AsyncIterator[Signal]:
+        """Signals from the first step of the iterator on."""
+        inbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+        def on_signal(_subject: bytes, _reply: bytes, payload: bytes, _header: bytes) -> None:
+            if inbox.qsize() >= MOST:
+                inbox.get_nowait()
+            inbox.put_nowait(payload)
+
+        token = await self.link.listen(self.subjects.signal("*", "*"), on_signal)
+        try:
+            while True:
+                try:
+                    yield _decode(await inbox.get())
+                except msgspec.DecodeError:
+                    continue  # a stranger's message on our subject; hints are never worth an error
+        finally:
+            self.link.unlisten(token)

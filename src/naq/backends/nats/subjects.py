@@ -1,0 +1,120 @@
+"""Every subject, stream and consumer name (RELIABILITY.md 5.2), made and read in this one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from naq.job import PRIORITIES, Priority
+from naq.names import check_token
+
+LETTER: Final[dict[Priority, str]] = {"high": "h", "normal": "n", "low": "l"}
+PRIORITY: Final[dict[str, Priority]] = {letter: priority for priority, letter in LETTER.items()}
+NO_KEY: Final = "-"  # stands where a job has no unique key
+
+
+class Subjects:
+    """The names of one namespace.
+
+    Attributes:
+        prefix: what every subject begins with.
+        jobs, log, dead, state, live: the names of the streams.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        check_token("namespace", namespace)
+        self.prefix = f"naq.{namespace}"
+        self.jobs = f"NAQ_{namespace}_JOBS"
+        self.log = f"NAQ_{namespace}_LOG"
+        self.dead = f"NAQ_{namespace}_DEAD"
+        self.state = f"NAQ_{namespace}_STATE"
+        self.live = f"NAQ_{namespace}_LIVE"
+
+    def ready(self, queue: str, priority: Priority, job_id: str) -> str:
+        """Where a job waits for a worker."""
+        return f"{self.prefix}.j.q.{queue}.{LETTER[priority]}.{NO_KEY}.{job_id}"
+
+    def timer(self, queue: str, priority: Priority, job_id: str) -> str:
+        """Where a job waits for a time."""
+        return f"{self.prefix}.j.s.{queue}.{LETTER[priority]}.{NO_KEY}.{job_id}"
+
+    def any_of(self, job_id: str) -> str:
+        """Filter over every place where this job may wait."""
+        return f"{self.prefix}.j.*.*.*.*.{job_id}"
+
+    def lane(self, queue: str, priority: Priority) -> str:
+        """Filter over the ready jobs of one lane."""
+        return f"{self.prefix}.j.q.{queue}.{LETTER[priority]}.*.*"
+
+    def lanes(self, queue: str) -> str:
+        """Filter over the ready jobs of a queue."""
+        return f"{self.prefix}.j.q.{queue}.>"
+
+    def timers(self, queue: str = "*") -> str:
+        """Filter over the timers of a queue, or all."""
+        return f"{self.prefix}.j.s.{queue}.>"
+
+    def record(self, queue: str, job_id: str) -> str:
+        """Where the final record is stored."""
+        return f"{self.prefix}.r.{queue}.{job_id}"
+
+    def records(self, job_id: str) -> str:
+        """Filter over the record of a job whose queue is not known."""
+        return f"{self.prefix}.r.*.{job_id}"
+
+    def pushed(self, job_id: str) -> str:
+        """Where a stored record is pushed to whoever waits for it, whatever its queue."""
+        return f"{self.prefix}.c.r.*.{job_id}"
+
+    def event(self, kind: str, queue: str, job_id: str) -> str:
+        """Where an event of a job is logged."""
+        return f"{self.prefix}.e.{kind}.{queue}.{job_id}"
+
+    def news(self, letter: str) -> str:
+        """What was stored in the log, pushed: `r` records, `e` events."""
+        return f"{self.prefix}.c.{letter}.>"
+
+    def dead_jobs(self, job_id: str) -> str:
+        """Filter over the dead letter of a job whose queue is not known."""
+        return f"{self.prefix}.d.failed.*.{job_id}"
+
+    def failed(self, queue: str, job_id: str) -> str:
+        """Where a job that failed for good is kept."""
+        return f"{self.prefix}.d.failed.{queue}.{job_id}"
+
+    def malformed(self, queue: str, letter_id: str) -> str:
+        """Where a message that is no job is kept."""
+        return f"{self.prefix}.d.malformed.{queue}.{letter_id}"
+
+    def cancel_mark(self, job_id: str) -> str:
+        """Where a cancel request sticks."""
+        return f"{self.prefix}.k.cancel.{job_id}"
+
+    def worker(self, worker_id: str) -> str:
+        """Where a worker says that it lives."""
+        return f"{self.prefix}.l.worker.{worker_id}"
+
+    def lease(self, name: str) -> str:
+        """Where a leadership stands."""
+        return f"{self.prefix}.l.lease.{name}"
+
+    def signal(self, kind: str, subject: str) -> str:
+        """Where a hint is sent."""
+        return f"{self.prefix}.c.s.{kind}.{subject}"
+
+    def probe(self, worker_id: str) -> str:
+        """Where a worker answers as long as its process lives."""
+        return f"{self.prefix}.c.w.{worker_id}"
+
+
+def consumer(queue: str, priority: Priority) -> str:
+    """The durable consumer of a lane."""
+    return f"{queue}_{LETTER[priority]}"
+
+
+def place_of(subject: str) -> tuple[str, str, Priority, str]:
+    """State letter, queue, priority and id of a job's subject."""
+    words = subject.split(".")
+    return words[3], words[4], PRIORITY.get(words[5], "normal"), words[7]
+
+
+ALL_LANES: Final = PRIORITIES

@@ -1,0 +1,81 @@
+"""Messages that are stored and will never be delivered: found by counting, mended by asking the record."""
+
+from __future__ import annotations
+
+import logging
+
+from naq.backends.nats import messages
+from naq.backends.nats.api import Message
+from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND, Conflict
+from naq.backends.nats.registry import Registry
+from naq.backends.nats.settle import read_record
+from naq.backends.nats.subjects import PRIORITY, place_of
+
+_log = logging.getLogger("naq.upkeep")
+
+
+class Audit:
+    """Compares, per lane, what is stored with what its consumer knows of.
+
+    They may differ for a moment, because the two are not read at once; so only a lane that differs in two rounds with
+    nothing moving in between is looked into.
+    """
+
+    def __init__(self, session: Registry) -> None:
+        self._session = session
+        self._suspects: dict[str, tuple[int, int]] = {}
+
+    async def round(self, limit: int) -> int:
+        """Look at every lane; how many messages were repaired."""
+        repaired = 0
+        for queue in await self._session.queue_names():
+            for priority in PRIORITY.values():
+                repaired += await self._lane(queue, priority, limit)
+        if repaired:
+            _log.error("%d stored jobs had become undeliverable and were repaired; is the disk sound?", repaired)
+        return repaired
+
+    async def _lane(self, queue: str, priority: str, limit: int) -> int:
+        session = self._session
+        letter = next(short for short, name in PRIORITY.items() if name == priority)
+        name = f"{queue}_{letter}"
+        subject = f"{session.subjects.prefix}.j.q.{queue}.{letter}.*.*"
+        stored = await session.js.count(session.subjects.jobs, subject)
+        info = await session.js.try_call(f"CONSUMER.INFO.{session.subjects.jobs}.{name}", absent=CONSUMER_NOT_FOUND)
+        if info is None:
+            return 0
+        known = int(info["num_pending"]) + int(info["num_ack_pending"])
+        floor = int(info["ack_floor"]["stream_seq"])
+        if stored <= known:
+            self._suspects.pop(name, None)
+            return 0
+        seen = (stored - known, floor)
+        if self._suspects.get(name) != seen:
+            self._suspects[name] = seen
+            return 0
+        repaired = 0
+        async for message in session.js.walk(session.subjects.jobs, subject, limit=limit):
+            if message.sequence > floor:
+                break
+            repaired += await self._mend(message)
+        self._suspects.pop(name, None)
+        return repaired
+
+    async def _mend(self, message: Message) -> bool:
+        """Delete what has its final record; put the rest back in line."""
+        session = self._session
+        _, queue, _, job_id = place_of(message.subject)
+        record = read_record(await session.js.last(session.subjects.log, session.subjects.record(queue, job_id)))
+        run = int(message.headers.get(messages.RUN, "1"))
+        if record is not None and record.run >= run:
+            return await session.js.delete(session.subjects.jobs, message.sequence)
+        kept = {k: v for k, v in message.headers.items() if not k.startswith("Nats-")}
+        lines = {messages.EXPECT: str(message.sequence), messages.REPUBLISH: "1", **kept}
+        header = messages.block("".join(f"{k}: {v}\r\n" for k, v in lines.items()))
+        try:
+            await session.courier.publish(
+                message.subject.encode(), message.data, header, timeout=session.config.publish_timeout
+            )
+        except Conflict:
+            return False
+        return True

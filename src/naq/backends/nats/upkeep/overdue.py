@@ -1,0 +1,59 @@
+"""Timers that are long past due: the broker could not store what they should have put in line, and gave up (0.8)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from naq import clock
+from naq.backends.nats import messages
+from naq.backends.nats.api import Message
+from naq.backends.nats.client.errors import Conflict
+from naq.backends.nats.registry import Registry
+
+_log = logging.getLogger("naq.upkeep")
+PAST_DUE: Final = 30.0  # seconds; a timer fires within 0.25 s, and within 9 s of a failover
+
+
+class Overdue:
+    """Looks through the timers, a part each round, and publishes stuck ones anew, which sets them going."""
+
+    def __init__(self, session: Registry) -> None:
+        self._session = session
+        self._after = 0
+
+    async def round(self, limit: int) -> int:
+        """Look at up to `limit` timers from where the last round ended; how many were stuck."""
+        session, mended, seen = self._session, 0, 0
+        async for timer in session.js.walk(
+            session.subjects.jobs, session.subjects.timers(), after=self._after, limit=limit
+        ):
+            seen += 1
+            self._after = timer.sequence
+            due = messages.time_of(timer.headers.get(messages.SCHEDULE, ""))
+            if due and due < clock.now() - PAST_DUE:
+                mended += await self._again(timer)
+        if seen < limit:
+            self._after = 0
+        if mended:
+            _log.warning("%d timers were more than %g s past due and have been set again", mended, PAST_DUE)
+        return mended
+
+    async def _again(self, timer: Message) -> bool:
+        """Publish a timer in its own place, due now; one winner."""
+        kept = {k: v for k, v in timer.headers.items() if not k.startswith("Nats-")}
+        schedule = {k: v for k, v in timer.headers.items() if k in {messages.TARGET, messages.ROLLUP}}
+        lines = {
+            messages.EXPECT: str(timer.sequence),
+            messages.SCHEDULE: messages.at(clock.now()),
+            **schedule,
+            **kept,
+        }
+        header = messages.block("".join(f"{k}: {v}\r\n" for k, v in lines.items()))
+        try:
+            await self._session.courier.publish(
+                timer.subject.encode(), timer.data, header, timeout=self._session.config.publish_timeout
+            )
+        except Conflict:
+            return False  # it fired, or another leader was quicker
+        return True

@@ -1,0 +1,69 @@
+"""Jobs of a worker that died are handed back at once, instead of when their lease runs out.
+
+Dead is told from slow by the broker: a dead process has no connection, so nobody is interested in its probe subject
+and a request to it is refused at once; a stopped or busy one still is (docs/adr/0006).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from naq import clock
+from naq.backends.base import WorkerInfo
+from naq.backends.nats.client.errors import is_no_responders
+from naq.backends.nats.registry import Registry
+from naq.backends.nats.settle import NAK
+
+_log = logging.getLogger("naq.upkeep")
+ROUNDS: Final = 2  # refused probes in a row after which a worker is dead; one may hit a reconnect
+
+
+class Rescue:
+    """Watches the registered workers from round to round."""
+
+    def __init__(self, session: Registry) -> None:
+        self._session = session
+        self._seen: dict[str, tuple[WorkerInfo, float]] = {}
+        self._silent: dict[str, int] = {}
+
+    async def round(self) -> int:
+        """Probe every worker that should live; how many claims were handed back."""
+        session, rescued, now = self._session, 0, clock.monotonic()
+        for info in await session.registered():
+            before = self._seen.get(info.id)
+            if before is None or before[0].seen_at != info.seen_at:
+                self._seen[info.id] = (info, now)
+                self._silent.pop(info.id, None)
+        for worker_id, (info, seen) in list(self._seen.items()):
+            if info.state == "stopped" or now - seen > session.config.lease:
+                self._forget(worker_id)
+            elif not info.claims or await self._answers(worker_id):
+                self._silent.pop(worker_id, None)
+            elif self._count(worker_id) >= ROUNDS and now - seen > session.config.heartbeat_interval:
+                rescued += self._hand_back(info, seen)
+                self._forget(worker_id)
+        return rescued
+
+    def _count(self, worker_id: str) -> int:
+        self._silent[worker_id] = self._silent.get(worker_id, 0) + 1
+        return self._silent[worker_id]
+
+    def _forget(self, worker_id: str) -> None:
+        self._seen.pop(worker_id, None)
+        self._silent.pop(worker_id, None)
+
+    async def _answers(self, worker_id: str) -> bool:
+        """Whether somebody is still interested in the probe; nobody needs to answer it."""
+        header = await self._session.courier.poke(self._session.subjects.probe(worker_id))
+        return not is_no_responders(header)
+
+    def _hand_back(self, info: WorkerInfo, seen: float) -> int:
+        """NAK its claims, unless their lease may have run out, and they may be somebody else's by now."""
+        # The worker renews every third of a lease, so at its last word a claim had two thirds left at least.
+        if clock.monotonic() > seen + self._session.config.lease * 2 / 3 - self._session.margin:
+            return 0
+        for receipt in info.claims:
+            self._session.settle(receipt, NAK)
+        _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, len(info.claims))
+        return len(info.claims)
