@@ -6,9 +6,8 @@ at enqueue only if it comes back equal, or differs in ways that Python's typing 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -46,21 +45,19 @@ def _equal(given: Any, arrives: Any) -> bool:
 
 def _pairs(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     """The parts of both to compare one by one, or None where they are different things."""
-    if isinstance(given, _SEQUENCES) and isinstance(arrives, _SEQUENCES):
-        return _zip(cast("Any", given), cast("Any", arrives))
-    if isinstance(given, Mapping) and isinstance(arrives, Mapping):
-        return _entries(cast("Mapping[Any, Any]", given), cast("Mapping[Any, Any]", arrives))
-    if isinstance(given, _SETS) and isinstance(arrives, _SETS):
-        # Equal sets were found above, whichever of the two kinds they are. Elements without equality pair up by type.
-        return _zip(_by_type(cast("Any", given)), _by_type(cast("Any", arrives)))
-    return _fields(given, arrives) if type(given) is type(arrives) else None
+    for kinds, pair in ((_SEQUENCES, _zip), (Mapping, _entries), (_SETS, _members)):
+        if isinstance(given, kinds) and isinstance(arrives, kinds):
+            return pair(given, arrives)
+    return _fields(given, arrives) if given.__class__ is arrives.__class__ else None
 
 
 def _fields(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     """The fields of two objects of one class."""
     if isinstance(given, Struct):
         names: Iterable[str] = given.__struct_fields__
-    elif dataclasses.is_dataclass(given):
+    elif hasattr(given, "__dataclass_fields__"):
+        import dataclasses  # imported by whoever made this one
+
         names = [field.name for field in dataclasses.fields(given)]
     elif type(given).__eq__ is object.__eq__ or given != given:  # noqa: PLR0124 - NaN is not equal to itself
         names = ()
@@ -69,15 +66,16 @@ def _fields(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     return [(getattr(given, name), getattr(arrives, name)) for name in names]
 
 
-def _by_type(items: Iterable[Any]) -> list[Any]:
-    return sorted(items, key=lambda item: type(item).__qualname__)
-
-
 def _zip(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     return zip(given, arrives, strict=True) if len(given) == len(arrives) else None
 
 
-def _entries(given: Mapping[Any, Any], arrives: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]] | None:
+def _members(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Equal sets were found before, so their members are unequal or know no equality: they pair up by their types."""
+    return _zip(*(sorted(members, key=lambda item: type(item).__qualname__) for members in (given, arrives)))
+
+
+def _entries(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     if len(given) != len(arrives):
         return None
     changed = [key for key in given if key not in arrives]

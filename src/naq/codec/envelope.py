@@ -5,7 +5,6 @@ An envelope holds what the task needs; where the job goes, when, and its id are 
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Final, cast
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, ValidationError
@@ -151,11 +150,13 @@ def _unknown_version(version: object) -> SerializationError:
 
 def _check_foreign(payload: bytes) -> None:
     """Refuse a field that is given twice: two readers of it would not agree on what the job is."""
+    import json  # only messages that naq did not write come here
+
     try:
-        pairs = cast("list[tuple[str, object]]", json.loads(payload, object_pairs_hook=list))
+        read = json.loads(payload, object_pairs_hook=list, parse_int=str, parse_float=str)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"malformed job: {error}") from error
-    names = [name for name, _ in pairs]
+    names = [name for name, _ in cast("list[tuple[str, object]]", read)]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise SerializationError(f"malformed job: the field {twice[:80]!r} is given twice")

@@ -45,6 +45,12 @@ class Parameters(Struct, frozen=True):
     extra: Parameter | None  # **kwargs
     result: Parameter
 
+    @property
+    def has_datetime(self) -> bool:
+        """Whether an argument may hold a datetime."""
+        given = (*self.positional, *self.by_name.values(), self.rest, self.extra)
+        return any(parameter is not None and parameter.has_datetime for parameter in given)
+
 
 def type_name(annotation: Any) -> str:
     """`annotation` as one would write it."""

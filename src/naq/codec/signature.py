@@ -11,8 +11,8 @@ annotation takes plain JSON values; in these a tuple arrives as a list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypedDict
 
 from msgspec import Raw
 from msgspec.json import Decoder
@@ -26,26 +26,32 @@ from naq.exceptions import PayloadTooLarge, SerializationError
 
 # One level is the envelope's own, one the array or object that the arguments are in.
 _ARGUMENT_DEPTH: Final = MAX_DEPTH - 2
-_MAX_FAST: Final = 16  # positional arguments beyond which no decoder of their own is kept
+_MAX_SHAPES: Final = 64  # ways to call a task that are kept ready; one that is called in more ways is slower, not wrong
 _NULL: Final = Raw(b"null")
 _encode: Final = ENCODER.encode
 _split: Final = Decoder(list[Raw]).decode
 _split_named: Final = Decoder(dict[str, Raw]).decode
 
 
+class _Shape(NamedTuple):
+    """How to read the arguments of calls that give the same number by position and the same names."""
+
+    positional: Callable[[Any], tuple[Any, ...]]
+    named: Callable[[Any], dict[str, Any]]
+
+
 class Signature:
     """How the arguments and the result of one task travel. Immutable; safe in threads."""
 
-    __slots__ = ("_by_count", "_has_datetime", "_parameters", "_result", "task")
+    __slots__ = ("_has_datetime", "_parameters", "_result", "_shapes", "task")
 
     def __init__(self, func: Callable[..., Any], task: str) -> None:
         self.task = task
         self._parameters = read_parameters(func, task)
         self._result = self._parameters.result
-        self._by_count: dict[int, Callable[[Any], tuple[Any, ...]] | None] = {}
-        given = [*self._parameters.positional, *self._parameters.by_name.values()]
-        given += filter(None, (self._parameters.rest, self._parameters.extra))
-        self._has_datetime = any(parameter.has_datetime for parameter in given)
+        self._has_datetime = self._parameters.has_datetime
+        # By the number of positional arguments, or by that and the names. Grows as calls are seen.
+        self._shapes: dict[int | tuple[int | str, ...], _Shape | None] = {}
 
     @classmethod
     def of(cls, func: Callable[..., Any], task: str | None = None) -> Signature:
@@ -64,15 +70,19 @@ class Signature:
             SerializationError: they do not fit the function, one is of the wrong type, or has no JSON form. Names the
                 task, the parameter, what it expects and what was given.
         """
-        if not kwargs:
-            read = self._reader(len(args))
-            if read is not None:
-                try:
-                    data = _encode(args)
-                    if read(data) == args and not is_too_deep(data, _ARGUMENT_DEPTH + 1):
-                        return Raw(data), NO_KWARGS
-                except READ_ERRORS:
-                    pass  # the long way names the parameter
+        shape = self._shape(len(args), kwargs)
+        if shape is not None:
+            try:
+                data = _encode(args)
+                fits = shape.positional(data) == args and not is_too_deep(data, _ARGUMENT_DEPTH + 1)
+                if fits and not kwargs:
+                    return Raw(data), NO_KWARGS
+                if fits:
+                    named = _encode(kwargs)
+                    if shape.named(named) == kwargs and not is_too_deep(named, _ARGUMENT_DEPTH + 1):
+                        return Raw(data), Raw(named)
+            except Exception:  # noqa: BLE001, S110 - reading runs the users' classes; the long way says what is wrong
+                pass
         return self._encode_each(args, kwargs)
 
     def decode(self, args: Raw = NO_ARGS, kwargs: Raw = NO_KWARGS) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -81,17 +91,21 @@ class Signature:
         Raises:
             SerializationError: the arguments do not fit the function; names the task, the parameter and the reason.
         """
-        if kwargs is NO_KWARGS:
+        try:
+            positional, given = _split(args), None if kwargs is NO_KWARGS else _split_named(kwargs)
+        except READ_ERRORS as error:
+            raise SerializationError(f"task {self.task!r}: its arguments cannot be read: {why(error)}") from error
+        shape = self._shape(len(positional), given)
+        if shape is not None:
             try:
-                read = self._reader(len(_split(args)))
-                if read is not None:
-                    values = read(args)
-                    if self._has_datetime and has_naive(args):
-                        values = as_utc(values)
-                    return values, {}
-            except READ_ERRORS:
-                pass  # the long way names the parameter
-        return self._decode_each(args, kwargs)
+                values, named = shape.positional(args), shape.named(kwargs) if given else {}
+            except Exception:  # noqa: BLE001, S110 - reading runs the users' classes; the long way says what is wrong
+                pass
+            else:
+                if self._has_datetime:
+                    return _with_offsets(args, values), _with_offsets(kwargs, named)
+                return values, named
+        return self._decode_each(positional, given or {})
 
     def encode_result(self, value: Any, *, limit: int | None = None) -> Raw:
         """What the function returned, as JSON. Whether it fits the annotation is for the reader to find out.
@@ -121,47 +135,51 @@ class Signature:
         """
         return None if raw is None else self._read(self._result, raw, f"task {self.task!r}: the result")
 
-    def _reader(self, count: int) -> Callable[[Any], tuple[Any, ...]] | None:
-        """A function that decodes exactly `count` positional arguments, or None where those alone make no call."""
+    def _shape(self, count: int, names: Mapping[str, Any] | None) -> _Shape | None:
+        """How to read such a call at once, or None where each argument has to be read alone.
+
+        Raises:
+            SerializationError: the function cannot be called like this.
+        """
+        key = (count, *names) if names else count
         try:
-            return self._by_count[count]
+            return self._shapes[key]
         except KeyError:
             pass
-        if count > _MAX_FAST:
+        self._check_call(count, names or {})
+        parameters = self._parameters
+        if count > len(parameters.positional) or not parameters.by_name.keys() >= (names or {}).keys():
+            return None  # some go to *args or **kwargs, which take any number and any name
+        if len(self._shapes) >= _MAX_SHAPES:
             return None
-        taken = self._at(count)
-        needed = {parameter.name for parameter in self._needed()} - {parameter.name for parameter in taken}
-        read = None
-        if len(taken) == count and not needed:
-            annotations = tuple(parameter.annotation for parameter in taken)
-            read = decoder(tuple.__class_getitem__(annotations)).decode
-        self._by_count[count] = read
-        return read
+        annotations = tuple(parameter.annotation for parameter in parameters.positional[:count])
+        fields = {name: parameters.by_name[name].annotation for name in names or {}}
+        shape = _Shape(
+            decoder(tuple.__class_getitem__(annotations)).decode,
+            decoder(TypedDict("_Named", fields)).decode,  # pyright: ignore[reportArgumentType, reportUnknownMemberType]
+        )
+        self._shapes[key] = shape
+        return shape
+
+    def _check_call(self, count: int, names: Iterable[str]) -> None:
+        try:
+            self._parameters.signature.bind(*([None] * count), **dict.fromkeys(names))
+        except TypeError as error:
+            raise SerializationError(f"task {self.task!r} cannot be called with these arguments: {error}") from error
 
     def _at(self, count: int) -> list[Parameter]:
-        """The parameters that `count` positional arguments go to; shorter where there are too many."""
+        """The parameters that `count` positional arguments go to."""
         taken = list(self._parameters.positional[:count])
         if self._parameters.rest is not None:
             taken += [self._parameters.rest] * (count - len(taken))
         return taken
-
-    def _needed(self) -> list[Parameter]:
-        given = [*self._parameters.positional, *self._parameters.by_name.values()]
-        return [parameter for parameter in given if parameter.required]
 
     def _named(self, name: str) -> Parameter:
         found = self._parameters.by_name.get(name, self._parameters.extra)
         assert found is not None, "bound before"
         return found
 
-    def _bind(self, args: tuple[Any, ...] | list[Raw], kwargs: Mapping[str, Any]) -> None:
-        try:
-            self._parameters.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise SerializationError(f"task {self.task!r} cannot be called with these arguments: {error}") from error
-
     def _encode_each(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Raw, Raw]:
-        self._bind(args, kwargs)
         positional = [self._encode_one(one, value) for one, value in zip(self._at(len(args)), args, strict=True)]
         named = {name: self._encode_one(self._named(name), value, name) for name, value in kwargs.items()}
         return Raw(_encode(positional)), Raw(_encode(named)) if named else NO_KWARGS
@@ -171,9 +189,9 @@ class Signature:
         data = self._encode_value(f"{what} ({parameter.expected})", value)
         try:
             arrives = parameter.decoder.decode(data)
-        except READ_ERRORS as error:
+        except Exception as error:  # reading runs the users' classes, which may raise anything
             raise SerializationError(
-                f"{what} expects {parameter.expected}, got {shown(value)}: {why(error)}"
+                f"{what} expects {parameter.expected}, got {shown(value)}{_detail(error)}"
             ) from error
         if is_too_deep(data, _ARGUMENT_DEPTH):
             raise SerializationError(f"{what} is nested more than {_ARGUMENT_DEPTH} deep")
@@ -185,18 +203,13 @@ class Signature:
     def _encode_value(what: str, value: Any) -> bytes:
         try:
             return _encode(value)
-        except READ_ERRORS as error:
+        except Exception as error:  # writing runs the users' classes, which may raise anything
             raise SerializationError(
                 f"{what}: {shown(value)} cannot be stored as JSON: {why(error)}; pass plain data (an id, a path, a"
                 " dict, a dataclass) and make the object from it where it is needed"
             ) from error
 
-    def _decode_each(self, args: Raw, kwargs: Raw) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        try:
-            positional, named = _split(args), _split_named(kwargs)
-        except READ_ERRORS as error:
-            raise SerializationError(f"task {self.task!r}: its arguments cannot be read: {why(error)}") from error
-        self._bind(positional, named)
+    def _decode_each(self, positional: list[Raw], named: Mapping[str, Raw]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         what = f"task {self.task!r}: parameter "
         values = tuple(
             self._read(one, raw, f"{what}{one.name!r}")
@@ -208,9 +221,19 @@ class Signature:
     def _read(parameter: Parameter, raw: Raw, what: str) -> Any:
         try:
             value = parameter.decoder.decode(raw)
-            return as_utc(value) if parameter.has_datetime and has_naive(raw) else value
-        except READ_ERRORS as error:
+        except Exception as error:  # reading runs the users' classes, which may raise anything
             raise SerializationError(f"{what} is not a {parameter.expected}: {why(error)}") from error
+        return _with_offsets(raw, value) if parameter.has_datetime else value
+
+
+def _with_offsets(raw: Raw, value: Any) -> Any:
+    return as_utc(value) if has_naive(raw) else value
+
+
+def _detail(error: Exception) -> str:
+    """What `error` says beyond the types that the message names already."""
+    text = why(error)
+    return "" if text.startswith("Expected `") and ", got `" in text and " - at " not in text else f": {text}"
 
 
 def _explain(what: str, parameter: Parameter, value: Any, differs: Difference) -> str:

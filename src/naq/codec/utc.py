@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -29,7 +28,9 @@ def as_utc(value: Any) -> Any:
     if isinstance(value, Struct):
         for name in value.__struct_fields__:
             force_setattr(value, name, as_utc(getattr(value, name)))
-    elif dataclasses.is_dataclass(value):
+    elif hasattr(value, "__dataclass_fields__"):
+        import dataclasses  # imported by whoever made this one
+
         for field in dataclasses.fields(value):
             object.__setattr__(value, field.name, as_utc(getattr(value, field.name)))
     return value

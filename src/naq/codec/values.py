@@ -19,8 +19,8 @@ from msgspec.json import Decoder, Encoder
 
 MAX_DEPTH: Final = 64  # nested arrays and objects; every JSON reader copes with this many, and no person writes more
 READ_ERRORS: Final = (MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
-_SCALARS: Final[tuple[type[Any], ...]] = (str, int, float)
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SCALARS: Final[tuple[Any, ...]] = (str, int, float)
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _AS_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 
@@ -42,11 +42,12 @@ def encode_hook(value: Any) -> Any:
     Raises:
         TypeError: there is none.
     """
-    if is_model(type(value)):
+    cls: type[Any] = value.__class__
+    if is_model(cls):
         return value.model_dump(mode="json")
     for base in _SCALARS:  # of which this is a subclass, such as numpy's float64
         if isinstance(value, base):
-            return base(cast("Any", value))
+            return base(value)
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, datetime):
@@ -107,7 +108,7 @@ def shown(value: object) -> str:
 def why(error: BaseException) -> str:
     """`error` in words for a message of ours, without msgspec's own habits."""
     if isinstance(error, RecursionError):
-        return f"nested more than {MAX_DEPTH} deep"
+        return "nested too deep, or in a circle"
     if isinstance(error, UnicodeError):
         return "text that is not valid UTF-8"
     return str(error)
