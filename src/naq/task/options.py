@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict, cast
 
@@ -15,10 +15,10 @@ from naq.config.fields import read_seconds
 from naq.exceptions import ConfigurationError
 from naq.job import PRIORITIES, Priority
 from naq.names import check_token
-from naq.retry import Retry
+from naq.retry import Decide, Retry
 
 Duration = float | timedelta
-RetryLike = Retry | int | Sequence[float] | Callable[[int, BaseException], "float | None"]
+RetryLike = Retry | int | Sequence[float] | Decide
 _LATEST: Final = 253_402_300_800.0  # UNIX seconds of the year 10000, which no datetime holds
 
 
