@@ -4,6 +4,6 @@
 and `supervisor` is the process that keeps the server, which also says how the files of the folder are used.
 """
 
-from naq.backends.nats.broker.embedded.share import EmbeddedBroker, ensure_broker, folder_of
+from naq.backends.nats.broker.embedded.share import EmbeddedBroker, ensure_broker
 
-__all__ = ["EmbeddedBroker", "ensure_broker", "folder_of"]
+__all__ = ["EmbeddedBroker", "ensure_broker"]

@@ -19,28 +19,13 @@ from naq.exceptions import ConfigurationError, NaqConnectionError
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_FOLDER: Final = Path(".naq")
-SCHEME: Final = "embedded:"
 START_TIMEOUT: Final = 60.0  # seconds; 60 ms when the store is empty, about 1 s per million stored messages
 _HOME: Final = "nats"  # everything of the server's lies in this folder of the user's folder
 _START_LOCK: Final = "start.lock"
 _RESCUE_BACKOFF: Final = (0.0, 1.0, 5.0, 30.0)  # seconds before each attempt to replace a killed supervisor
 
 
-def folder_of(broker_url: str) -> Path:
-    """The folder that "embedded:PATH" names, relative to the working directory; ".naq" where PATH is empty.
-
-    Raises:
-        ConfigurationError: the URL is of another kind.
-    """
-    if not broker_url.startswith(SCHEME):
-        raise ConfigurationError(f"broker_url {broker_url!r} names no folder: use {SCHEME}PATH")
-    return Path(broker_url.removeprefix(SCHEME) or DEFAULT_FOLDER)
-
-
-def ensure_broker(
-    folder: Path = DEFAULT_FOLDER, *, durability: str = "standard", timeout: float = START_TIMEOUT
-) -> EmbeddedBroker:
+def ensure_broker(folder: Path, *, durability: str = "standard", timeout: float = START_TIMEOUT) -> EmbeddedBroker:
     """Join the server of `folder`; start it if nobody uses it yet. Blocks: milliseconds to join, ~0.1 s to start.
 
     Args:
