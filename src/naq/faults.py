@@ -72,6 +72,11 @@ def fault(name: str) -> None:
         armed.strike(name)
 
 
+def is_armed(name: str) -> bool:
+    """Whether anything happens at the point `name`; for places where passing it takes preparation."""
+    return bool(_armed) and name in _armed
+
+
 def arm(spec: str) -> None:
     """Arm what `spec` names (see the module's text); an empty one disarms everything.
 

@@ -1,1 +1,5 @@
-"""What runs jobs: one file a service."""
+"""The worker: claims jobs and runs them. Start at `worker` (the parts' life) or `executor` (one job's)."""
+
+from naq.worker.worker import Worker
+
+__all__ = ["Worker"]

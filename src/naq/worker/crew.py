@@ -1,0 +1,126 @@
+"""Everything one run of a worker consists of, put together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from naq.backends.base import Backend
+from naq.config import Config
+from naq.worker.drain import drain
+from naq.worker.executor import Executor
+from naq.worker.fetcher import Fetcher
+from naq.worker.flights import Flights
+from naq.worker.journal import Journal
+from naq.worker.judge import Judge
+from naq.worker.keeper import Keeper
+from naq.worker.lifeline import FAREWELL, Lifeline
+from naq.worker.listener import Listener
+from naq.worker.prepare import Preparation, Rules
+from naq.worker.presence import Presence
+from naq.worker.report import Report
+from naq.worker.runner import Runner
+from naq.worker.service import Service
+from naq.worker.settler import Settler
+from naq.worker.tasks import Tasks
+from naq.worker.threads import Threads
+from naq.worker.upkeep import Upkeep
+from naq.worker.watchdog import Watchdog
+
+
+class Crew:
+    """The services of one run, on `backend` (which is open, or will be before `start`) and on the lifeline's own.
+
+    Attributes:
+        flights: the claims in flight.
+        lifeline: the thread that keeps leases.
+        left_behind: threads and coroutines that did not end with the run.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        make_backend: Callable[[], Backend],
+        config: Config,
+        tasks: Tasks,
+        *,
+        worker: str,
+        queues: Sequence[str],
+        torn_down: Callable[[], bool],
+    ) -> None:
+        rules = Rules(
+            worker=worker, crash_limit=config.crash_limit, max_payload=config.max_payload, max_result=config.max_result
+        )
+        self.flights: Final = Flights()
+        self.left_behind = 0
+        self._config = config
+        self._tasks = tasks
+        self._worker = worker
+        self._queues = queues
+        self._main = asyncio.get_running_loop()
+        self._threads = Threads(spare=config.concurrency)
+        self._journal = Journal(backend, self.flights, worker)
+        self._executor = Executor(
+            backend,
+            self.flights,
+            Preparation(tasks, rules),
+            Runner(self._threads),
+            Judge(rules),
+            Settler(backend, self.flights),
+            Report(self.flights, self._journal),
+            torn_down=torn_down,
+        )
+        self._fetcher = Fetcher(
+            backend,
+            self.flights,
+            self._executor.start,
+            queues=queues,
+            concurrency=config.concurrency,
+            lease=config.lease,
+        )
+        self._upkeep = Upkeep(backend, worker)
+        self._services: list[Service] = [
+            self._fetcher,
+            self._journal,
+            Listener(backend, self.flights, self._executor.interrupt),
+            self._upkeep,
+        ]
+        self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url)
+
+    def _keep_alive(self, backend: Backend) -> tuple[Presence, list[Service]]:
+        """What runs on the lifeline, for its own `backend`."""
+        config, flights = self._config, self.flights
+        presence = Presence(
+            backend,
+            flights,
+            worker=self._worker,
+            queues=self._queues,
+            tasks=self._tasks.names(),
+            concurrency=config.concurrency,
+            interval=config.heartbeat_interval,
+            ttl=config.worker_ttl,
+        )
+        keeper = Keeper(backend, flights, self._executor.interrupt, main=self._main, lease=config.lease)
+        return presence, [keeper, presence, Watchdog(flights, self._main)]
+
+    def start(self) -> None:
+        """Begin to claim and run jobs. The lifeline must be ready."""
+        for service in self._services:
+            service.start()
+        self.lifeline.say("running")
+
+    async def stop(self, now: asyncio.Event) -> None:
+        """The graceful end (RELIABILITY.md 5.5): claim nothing more, let jobs end, put back what does not.
+
+        `now`, when set, cuts every wait short.
+        """
+        await self._fetcher.stop()
+        self.lifeline.say("stopping")
+        await self._upkeep.stop()
+        await self._upkeep.resign()
+        stuck = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
+        for service in reversed(self._services):
+            await service.stop()
+        await self._journal.last_words(FAREWELL)
+        self.left_behind = self._threads.close() + sum(flight.waiter is None for flight in stuck)

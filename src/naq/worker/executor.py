@@ -1,0 +1,186 @@
+"""One claim from delivery to outcome: look it up if it may be known, prepare it, run it, settle it.
+
+One `asyncio.Task` a claim, for the isolation of context variables, and nothing else that costs: no timer without a
+timeout, no read for a fresh job. The slot is free as soon as the task's code has ended; settling goes on beside the
+next job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from naq.backends.base import Claim, JobQueue
+from naq.exceptions import NaqException
+from naq.faults import fault
+from naq.job import JobRecord, JobState
+from naq.worker.flights import Flight, Flights, Phase, Verdict
+from naq.worker.judge import Judge
+from naq.worker.outcome import Dropped, Outcome, Released
+from naq.worker.prepare import Preparation
+from naq.worker.report import Report
+from naq.worker.runner import Runner
+from naq.worker.settler import Settler
+
+log = logging.getLogger("naq.worker")
+
+#: Seconds that interrupted code gets to end by itself before its outcome is settled without it.
+GRACE: Final = 5.0
+#: Seconds that cancelled tasks get at the very end; they only have to notice.
+LAST_WORDS: Final = 0.5
+
+
+class Executor:
+    """Runs claims; lives on the worker's event loop."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        flights: Flights,
+        prepare: Preparation,
+        runner: Runner,
+        judge: Judge,
+        settler: Settler,
+        report: Report,
+        *,
+        torn_down: Callable[[], bool],
+    ) -> None:
+        self._queue = queue
+        self._flights = flights
+        self._prepare = prepare
+        self._runner = runner
+        self._judge = judge
+        self._settler = settler
+        self._report = report
+        self._torn_down = torn_down
+        self._loop = asyncio.get_running_loop()
+        self._beside: set[asyncio.Task[None]] = set()
+
+    def start(self, claim: Claim) -> None:
+        """Take `claim` on; it holds a slot until its code has ended."""
+        flight = Flight(claim)
+        if (before := self._flights.add(flight)) is not None:
+            self.interrupt(before, Verdict.LOST)  # delivered again: whatever the first delivery does is stale
+        flight.work = self._loop.create_task(self._fly(flight), name=claim.job.id)
+
+    def interrupt(self, flight: Flight, verdict: Verdict, *, grace: float = GRACE) -> None:
+        """Make the code of `flight` end, for `verdict`.
+
+        The first verdict stands, but a lost claim is lost whatever came before, and a shutdown yields to all others.
+        Code that has not ended after `grace` seconds is left behind: its outcome is settled and its slot is free.
+        """
+        before = flight.verdict
+        yields = before is None or before is Verdict.SHUTDOWN
+        if not yields and verdict is not Verdict.LOST:
+            return
+        flight.verdict = verdict
+        if flight.phase is Phase.RUNNING and yields:
+            self._runner.interrupt(flight, verdict)
+            self._loop.call_later(grace, self.give_up, flight)
+
+    async def _fly(self, flight: Flight) -> None:
+        outcome: Outcome | None = None
+        try:
+            fault("run.before_start")
+            claim = flight.claim
+            job = claim.job
+            if claim.delivered > 1 or job.attempt > 1 or job.run > 1 or not job.fresh:
+                outcome = await self._look_up(flight)
+            if outcome is None:
+                outcome = self._prepare(flight)
+            if outcome is None:
+                outcome = await self._run(flight)
+            self._flights.end(flight)
+            if flight.abandoned:
+                return
+            settled = await self._settler.settle(flight, outcome)
+            if settled is not None:
+                self._report.ended(flight, outcome, settled)
+        except NaqException as error:  # the backend did not answer the look-up; the lease brings the job back
+            log.warning("job %s could not be looked up: %s; it comes again", flight.claim.job.id, error)
+        except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
+            log.exception("job %s could not be handled; it comes again", flight.claim.job.id)
+        finally:
+            if not flight.abandoned:
+                self._flights.end(flight)
+                self._flights.remove(flight)
+
+    async def _look_up(self, flight: Flight) -> Outcome | None:
+        """Whether the job, which may have been seen before, is still to be run."""
+        known: JobRecord | None = await self._queue.lookup(flight.claim)
+        if known is None:
+            return None
+        if known.state is not JobState.CANCELLED:
+            return Dropped()
+        # A cancel mark: the record is ours to store (where it is stored already, nothing happens). A message that
+        # nobody can read is cancelled all the same.
+        self._prepare.read_envelope(flight)
+        return self._judge.cancelled(flight, "cancelled before it ran")
+
+    async def _run(self, flight: Flight) -> Outcome:
+        if flight.verdict is not None:
+            return self._judge.interrupted(flight)
+        self._report.begins(flight)
+        flight.phase = Phase.RUNNING
+        timer = None
+        if flight.timeout is not None:
+            timer = self._loop.call_later(flight.timeout, self.interrupt, flight, Verdict.TIMEOUT)
+        try:
+            value = await self._runner.run(flight)
+        except GeneratorExit:
+            raise  # the loop was closed under us; nothing can be awaited any more
+        except BaseException as error:  # noqa: BLE001  whatever a task raises is its job's outcome, SystemExit included
+            self._runner.settle_down(flight)
+            if flight.verdict is not None:
+                return self._judge.interrupted(flight)
+            if isinstance(error, asyncio.CancelledError) and self._torn_down():
+                return Released(0.0, "its worker was cancelled")
+            return self._judge.raised(flight, error)
+        finally:
+            self._flights.end(flight)  # from here on nothing interrupts this task
+            if timer is not None:
+                timer.cancel()
+        if flight.verdict is not None:
+            self._runner.settle_down(flight)
+            if flight.verdict is not Verdict.SHUTDOWN:
+                return self._judge.interrupted(flight)
+        fault("run.after_task")
+        return self._judge.returned(flight, value)
+
+    def give_up(self, flight: Flight) -> None:
+        """Settle without code that does not end. What it is doing goes on until it ends by itself."""
+        if flight.phase is Phase.ENDED:
+            return
+        if flight.phase is Phase.RUNNING:
+            log.warning(
+                "task %s (job %s) was interrupted (%s) and keeps running; its outcome is recorded without it",
+                flight.name,
+                flight.claim.job.id,
+                "" if flight.verdict is None else flight.verdict.value,
+            )
+        flight.abandoned = True
+        self._flights.end(flight)
+        self._runner.abandon(flight)
+        task = self._loop.create_task(self._settle_without(flight, self._judge.interrupted(flight)))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _settle_without(self, flight: Flight, outcome: Outcome) -> None:
+        try:
+            settled = await self._settler.settle(flight, outcome)
+            if settled is not None:
+                self._report.ended(flight, outcome, settled)
+        finally:
+            self._flights.remove(flight)
+
+    async def close(self) -> list[Flight]:
+        """Stop whatever is left, unsettled; those whose code does not even end now."""
+        left = self._flights.snapshot()
+        tasks = [*self._beside, *(flight.work for flight in left if flight.work is not None)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS)
+        return [flight for flight in left if flight.work is not None and not flight.work.done()]

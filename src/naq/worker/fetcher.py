@@ -1,0 +1,54 @@
+"""Free slots -> claims -> executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from naq.backends.base import Claim, JobQueue
+from naq.worker.flights import Flights
+from naq.worker.service import Service
+
+#: Seconds a fetch waits for the first job before it is asked anew. Waiting costs nothing; asking anew is a safety net.
+FETCH_WAIT: Final = 5.0
+#: Claims whose outcome the backend has not confirmed. More would only pile up memory behind a slow backend.
+MAX_UNSETTLED: Final = 1000
+
+
+class Fetcher(Service):
+    """Claims as many jobs as there are free slots, and hands them to `start`.
+
+    Stopping cancels a fetch under way, which loses nothing: `JobQueue.fetch` hands back what it had claimed.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        flights: Flights,
+        start: Callable[[Claim], None],
+        *,
+        queues: Sequence[str],
+        concurrency: int,
+        lease: float,
+    ) -> None:
+        super().__init__("fetch", interval=0.0)
+        self._queue = queue
+        self._flights = flights
+        self._start = start
+        self._queues = queues
+        self._concurrency = concurrency
+        self._lease = lease
+
+    async def run_once(self) -> int:
+        """Wait for a free slot, then for jobs; how many were claimed."""
+        while (free := self._free()) <= 0:
+            self._flights.room.clear()
+            await self._flights.room.wait()
+        claims = await self._queue.fetch(self._queues, limit=free, lease=self._lease, wait=FETCH_WAIT)
+        for claim in claims:
+            self._start(claim)
+        return len(claims)
+
+    def _free(self) -> int:
+        flights = self._flights
+        return min(self._concurrency, MAX_UNSETTLED - len(flights) + flights.running) - flights.running

@@ -1,0 +1,145 @@
+"""The claims a worker holds right now: the one table that fetching, running, settling and keeping leases share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from naq import clock
+from naq.backends.base import Claim
+
+if TYPE_CHECKING:
+    from naq.codec.envelope import Envelope
+    from naq.context import Context
+    from naq.retry import Retry
+    from naq.task import Task
+
+
+class Phase(Enum):
+    """How far a claim has come."""
+
+    PREPARING = 0  # nothing of the task has run
+    RUNNING = 1  # the task's code runs, and may be interrupted
+    ENDED = 2  # it has ended; what is left is to tell the backend
+
+
+class Verdict(Enum):
+    """Why a claim was interrupted; it decides how the job ends, whatever its code makes of the interruption."""
+
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+    SHUTDOWN = "shutdown"  # the one that yields: code that ends by itself after it has its outcome kept
+    LOST = "lost"  # the lease lapsed, or somebody else has the job: nothing may be settled
+
+
+class Flight:
+    """One claim on its way from delivery to outcome. `deadline` is the keeper's to move; the rest is the main loop's.
+
+    Not a Struct: it is made for every job, most of it is filled in later, and it refers to what it is part of.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "announced",
+        "args",
+        "begun_at",
+        "claim",
+        "context",
+        "deadline",
+        "envelope",
+        "kwargs",
+        "name",
+        "phase",
+        "policy",
+        "started_at",
+        "task",
+        "timeout",
+        "verdict",
+        "waiter",
+        "work",
+    )
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.deadline = claim.deadline  # monotonic seconds; past it nothing is settled
+        self.phase = Phase.PREPARING
+        self.verdict: Verdict | None = None
+        self.abandoned = False  # settled by somebody else, because its code does not end
+        self.announced = False  # its `started` event was written
+        self.name = ""  # the task's, once it is known
+        self.begun_at = 0.0  # monotonic seconds at which the task's code began; 0 before
+        self.started_at = 0.0  # the same in UNIX seconds
+        self.timeout: float | None = None
+        self.work: asyncio.Task[None] | None = None
+        self.waiter: asyncio.Future[Any] | None = None  # what a plain function's outcome will be told to
+        self.task: Task[..., Any] | None = None
+        self.envelope: Envelope | None = None
+        self.policy: Retry | None = None
+        self.context: Context | None = None
+        self.args: Sequence[Any] = ()
+        self.kwargs: Mapping[str, Any] = {}
+
+
+class Flights:
+    """Every claim in flight, by job id. Changed by the main loop only; `snapshot` is for any thread.
+
+    Attributes:
+        running: claims that hold a slot: their code has not ended.
+        room: set whenever a slot became free or a claim was settled.
+        processed, failed: jobs ended since the start.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Flight] = {}
+        self._empty: asyncio.Event | None = None
+        self.running = 0
+        self.room = asyncio.Event()
+        self.processed = 0
+        self.failed = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, job_id: str) -> Flight | None:
+        """The flight of this job, if this worker holds one."""
+        return self._by_id.get(job_id)
+
+    def snapshot(self) -> list[Flight]:
+        """All flights, oldest first; safe in any thread (the copy is one step for the interpreter)."""
+        return list(self._by_id.values())
+
+    def add(self, flight: Flight) -> Flight | None:
+        """Take `flight` in, and a slot with it. Returns the one it replaces: the same job, delivered anew, is lost."""
+        job_id = flight.claim.job.id
+        before = self._by_id.pop(job_id, None)
+        self._by_id[job_id] = flight
+        self.running += 1
+        return before
+
+    def end(self, flight: Flight) -> None:
+        """The task's code has ended, or is given up: its slot is free. Does nothing the second time."""
+        if flight.phase is not Phase.ENDED:
+            flight.phase = Phase.ENDED
+            self.running -= 1
+            self.room.set()
+
+    def remove(self, flight: Flight) -> None:
+        """`flight` is settled or lost."""
+        job_id = flight.claim.job.id
+        if self._by_id.get(job_id) is flight:
+            del self._by_id[job_id]
+        self.room.set()
+        if self._empty is not None and not self._by_id:
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing is in flight."""
+        if self._by_id:
+            self._empty = asyncio.Event()
+            await self._empty.wait()
+
+    def lapsed(self, flight: Flight) -> bool:
+        """Whether `flight` may not be settled any more."""
+        return flight.verdict is Verdict.LOST or clock.monotonic() >= flight.deadline

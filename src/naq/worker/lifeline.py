@@ -1,0 +1,153 @@
+"""The thread that keeps a worker alive in the eyes of others: leases and heartbeats, on a connection of their own.
+
+A task that blocks the main loop for minutes stops everything there. Here nothing stops: its lease is renewed, the
+worker is not taken for dead, and somebody is told which task it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from naq.backends.base import Backend
+from naq.exceptions import NaqException
+from naq.worker.connecting import open_for_ever
+from naq.worker.presence import Presence, State
+from naq.worker.service import Service
+from naq.worker.throttle import Throttle
+
+log = logging.getLogger("naq.worker")
+
+#: Seconds for each farewell (unregister, close): a broker that is gone must not keep a worker from ending.
+FAREWELL: Final = 2.0
+
+Crew = Callable[[Backend], tuple[Presence, Sequence[Service]]]
+
+
+class Lifeline:
+    """A thread with its own event loop and its own backend, running the services that `crew` makes for that backend.
+
+    Made and used on the main loop.
+    """
+
+    def __init__(self, make_backend: Callable[[], Backend], crew: Crew, queues: Sequence[str], *, url: str) -> None:
+        self._make_backend = make_backend
+        self._crew = crew
+        self._queues = queues
+        self._url = url
+        self._main = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._main.create_future()
+        self.gone: asyncio.Future[None] = self._main.create_future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._stopping = threading.Event()
+        self._presence: Presence | None = None
+        self._thread = threading.Thread(target=self._run, name="naq-lifeline", daemon=True)
+
+    def start(self) -> None:
+        """Begin; does nothing the second time."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    async def ready(self) -> None:
+        """Wait until its backend is open and leases are kept.
+
+        Raises:
+            BrokerTooOld, ConfigurationError: it never will be.
+        """
+        await asyncio.shield(self._ready)
+
+    def say(self, state: State) -> None:
+        """Tell everybody at once that the worker is in `state`."""
+        presence = self._presence
+        if presence is not None:
+            presence.state = state
+            self._on_loop(presence.nudge)
+
+    async def stop(self) -> None:
+        """Stop the services, say goodbye, end the thread; does nothing if it never started or has ended."""
+        if self._thread.ident is None:
+            return
+        self._stopping.set()  # seen by a thread that has no event yet; the event wakes one that has
+        if self._stop is not None:
+            self._on_loop(self._stop.set)
+        await asyncio.wait([self.gone])
+        self._thread.join()
+        if self._ready.done():
+            self._ready.exception()  # looked at, so that nobody complains that it was not
+        else:
+            self._ready.cancel()
+
+    def _on_loop(self, call: Callable[[], object]) -> None:
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call)
+        except RuntimeError:  # it has ended meanwhile
+            return
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except NaqException as error:
+            self._tell(self._ready, error)
+        except Exception as error:  # the worker ends with it, see `gone`; a thread has nobody to raise to
+            log.exception("the lifeline broke")
+            self._tell(self._ready, error)
+        finally:
+            self._tell(self.gone, None)
+
+    async def _live(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        if self._stopping.is_set():
+            self._stop.set()
+        stopped = asyncio.ensure_future(self._stop.wait())
+        backend = self._make_backend()
+        opening = asyncio.ensure_future(open_for_ever(backend, self._queues, Throttle(), url=self._url))
+        services: Sequence[Service] = ()
+        try:
+            await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+                self._presence, services = self._crew(backend)
+                for service in services:
+                    service.start()
+                self._tell(self._ready, None)
+                await stopped
+        finally:
+            for task in (opening, stopped):
+                task.cancel()
+            await asyncio.wait([opening, stopped])
+            for service in reversed(services):
+                await service.stop()
+            await self._farewell(backend)
+
+    async def _farewell(self, backend: Backend) -> None:
+        try:
+            async with asyncio.timeout(FAREWELL):
+                if self._presence is not None:
+                    await self._presence.leave()
+        except (NaqException, TimeoutError) as error:  # its registration runs out by itself
+            log.debug("could not unregister: %s", error)
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await backend.close()
+        except (NaqException, TimeoutError) as error:
+            log.debug("could not close the lifeline's connection: %s", error)
+
+    def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
+        def tell() -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        try:
+            self._main.call_soon_threadsafe(tell)
+        except RuntimeError:  # the main loop was closed under us
+            return

@@ -1,0 +1,27 @@
+"""Hints from other processes. They only make things faster: every one of them may be lost."""
+
+from __future__ import annotations
+
+from naq.backends.base import Signals
+from naq.worker.flights import Flights, Verdict
+from naq.worker.keeper import Interrupt
+from naq.worker.service import Service
+
+
+class Listener(Service):
+    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does."""
+
+    def __init__(self, signals: Signals, flights: Flights, interrupt: Interrupt) -> None:
+        super().__init__("listener", interval=1.0)
+        self._signals = signals
+        self._flights = flights
+        self._interrupt = interrupt
+
+    async def run_once(self) -> int:
+        """Listen until the signals end; how many were for us."""
+        heard = 0
+        async for signal in self._signals.listen():
+            if signal.kind == "cancel" and (flight := self._flights.get(signal.subject)) is not None:
+                heard += 1
+                self._interrupt(flight, Verdict.CANCEL)
+        return heard

@@ -1,0 +1,100 @@
+"""What a worker says and counts about the jobs it runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from naq import clock
+from naq.backends.base import Settled
+from naq.job import JobState
+from naq.worker.flights import Flight, Flights
+from naq.worker.journal import Journal
+from naq.worker.outcome import Discarded, Outcome, Rejected, Released, Retried, Succeeded
+
+log = logging.getLogger("naq.worker.jobs")
+
+
+class Report:
+    """Log lines (INFO, one when a job begins and one when it ends), counters, and what the journal gets."""
+
+    def __init__(self, flights: Flights, journal: Journal) -> None:
+        self._flights = flights
+        self._journal = journal
+
+    def begins(self, flight: Flight) -> None:
+        """The task's code is about to be called."""
+        flight.started_at = started = clock.now()
+        flight.begun_at = clock.monotonic()
+        if log.isEnabledFor(logging.INFO):
+            at = 0.0 if flight.envelope is None else flight.envelope.at
+            last = 1 if flight.policy is None else flight.policy.max_attempts
+            since = flight.claim.job.run_at or at
+            waited = f"  waited {_span(started - since)}" if since else ""
+            self._say(logging.INFO, "▶", flight, f"attempt {flight.claim.job.attempt}/{last}{waited}", "started")
+
+    def ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
+        """The backend knows how it ended."""
+        self._flights.processed += 1
+        if type(outcome) is Succeeded:
+            if settled is Settled.DONE and log.isEnabledFor(logging.INFO):
+                self._say(logging.INFO, "✓", flight, _took(flight), "succeeded")
+        else:
+            self._ended_otherwise(flight, outcome)
+        if settled is Settled.SUPERSEDED:
+            log.warning("job %s had a final record already; ours (%s) was dropped", flight.claim.job.id, outcome.word)
+
+    def _ended_otherwise(self, flight: Flight, outcome: Outcome) -> None:
+        match outcome:
+            case Discarded(record) if record.state is JobState.FAILED:
+                self._flights.failed += 1
+                why = (
+                    f"{record.error.type.rpartition('.')[2]}: {record.error.message}" if record.error else record.reason
+                )
+                self._say(logging.ERROR, "✗", flight, f"attempt {record.attempt}  {_line(why)}  → failed", "failed")
+            case Discarded(record):
+                self._say(logging.INFO, "·", flight, f"{record.state}: {_line(record.reason)}", str(record.state))
+            case Retried(delay, _, error):
+                self._journal.attempt_failed(flight, error, delay)
+                why = f"{error.type.rpartition('.')[2]}: {_line(error.message)}"
+                text = f"attempt {error.attempt}  {why}  → retry in {_span(delay)}"
+                self._say(logging.WARNING, "✗", flight, text, "retrying")
+            case Released(delay, reason):
+                when = f" for {_span(delay)}" if delay else ""
+                self._say(logging.INFO, "↩", flight, f"put back{when}: {_line(reason)}", "released")
+            case Rejected(reason):
+                self._say(logging.ERROR, "✗", flight, f"{_line(reason)}  → dead letters", "rejected")
+            case _:
+                self._say(logging.DEBUG, "·", flight, "dropped: it had ended already", "dropped")
+
+    def _say(self, level: int, sign: str, flight: Flight, text: str, event: str) -> None:
+        job = flight.claim.job
+        fields: dict[str, Any] = {
+            "event": event,
+            "job_id": job.id,
+            "task": flight.name,
+            "queue": job.queue,
+            "attempt": job.attempt,
+        }
+        if flight.begun_at and event != "started":
+            fields["seconds"] = round(clock.monotonic() - flight.begun_at, 6)
+        log.log(level, "%s %s  %s  %s", sign, flight.name or "(unreadable)", job.id, text, extra=fields)
+
+
+def _took(flight: Flight) -> str:
+    return _span(clock.monotonic() - flight.begun_at)
+
+
+def _span(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 1:
+        return f"{max(seconds, 0.0) * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min"
+
+
+def _line(text: str) -> str:
+    """`text` on one line of bearable length: messages come from tasks, and logs are read by line."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 200 else f"{flat[:199]}…"
