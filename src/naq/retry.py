@@ -84,7 +84,7 @@ class Retry(Struct, frozen=True, kw_only=True):
             raise _wrong("backoff", self.backoff, " or ".join(map(repr, _BACKOFFS)))
         force_setattr(self, "base", _seconds("base", self.base))
         force_setattr(self, "cap", _seconds("cap", self.cap))
-        if self.jitter not in {True, False}:
+        if type(self.jitter) is not bool:
             raise _wrong("jitter", self.jitter, "True or False")
         force_setattr(self, "delays", _delays(self.delays))
         force_setattr(self, "retry_on", _types("retry_on", self.retry_on))

@@ -45,10 +45,11 @@ def _equal(given: Any, arrives: Any) -> bool:
 
 def _pairs(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
     """The parts of both to compare one by one, or None where they are different things."""
+    same_class = type(given) is type(arrives)
     for kinds, pair in ((_SEQUENCES, _zip), (Mapping, _entries), (_SETS, _members)):
         if isinstance(given, kinds) and isinstance(arrives, kinds):
             return pair(given, arrives)
-    return _fields(given, arrives) if given.__class__ is arrives.__class__ else None
+    return _fields(given, arrives) if same_class else None
 
 
 def _fields(given: Any, arrives: Any) -> Iterable[tuple[Any, Any]] | None:
