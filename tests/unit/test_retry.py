@@ -138,27 +138,23 @@ def test_what_is_no_policy_is_refused(short: Any):
         Retry.of(short)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("max_attempts", value) for value in (0, -1, True, 1.0, "3", None, MAX_ATTEMPTS + 1)),
-        *(("backoff", value) for value in ("fibonacci", None, 1, [])),
-        *((field, value) for field in ("base", "cap") for value in (-1, math.nan, math.inf, "1", None, True, 1e300)),
-        *(("jitter", value) for value in ("yes", None, 1, [])),
-        *(("delays", value) for value in (5, "12", [math.nan], [-1], [True], {1}, None)),
-        *(
-            (field, value)
-            for field in ("retry_on", "give_up_on")
-            for value in (int, "OSError", [OSError, 1], OSError())
-        ),
-        ("decide", 5),
-    ],
-)
+WRONG: dict[str, list[Any]] = {
+    "max_attempts": [0, -1, True, 1.0, "3", None, MAX_ATTEMPTS + 1],
+    "backoff": ["fibonacci", None, 1, []],
+    "base": [-1, math.nan, math.inf, "1", None, True, 1e300],
+    "cap": [-1, math.nan, math.inf, "1", None, True, 1e300],
+    "jitter": ["yes", None, 1, []],
+    "delays": [5, "12", [math.nan], [-1], [True], {1}, None],
+    "retry_on": [int, "OSError", [OSError, 1], OSError()],
+    "give_up_on": [int, "OSError", [OSError, 1], OSError()],
+    "decide": [5, "f"],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
 def test_a_value_that_makes_no_sense_is_refused_by_name(field: str, value: Any):
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match=rf"^retry: {field} is .*: use "):
         Retry(**{field: value})
-    assert f"retry: {field} is " in str(caught.value)
-    assert ": use " in str(caught.value)
 
 
 @given(PLAIN)
