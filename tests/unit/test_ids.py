@@ -79,9 +79,10 @@ from naq.job import new_id
 with clock.use(now=lambda: 5.0):
     new_id()
     child = os.fork()
-    print(*[new_id() for _ in range(100)], sep="\\n", flush=True)
+    ids = [new_id() for _ in range(100)]
     if child:
-        os.waitpid(child, 0)
+        os.waitpid(child, 0)  # so that the two do not write at once
+    print(*ids, flush=True)
     os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
