@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Raw, Struct
 
 from naq.job.spec import Priority
 from naq.job.states import FINAL, JobState
+
+if TYPE_CHECKING:
+    MaybeRaw = Raw | None
+else:
+    MaybeRaw = Raw  # msgspec reads "Raw | None" as null alone; so it is told Raw, and only the default is None
 
 
 class Frame(Struct, frozen=True, array_like=True, gc=False):
@@ -62,7 +69,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: int = 1
     attempt: int = 1
     delivered: int = 1
-    result: Raw | None = None
+    result: MaybeRaw = None
     errors: list[AttemptError] = []
     worker: str = ""
     enqueued_at: float = 0.0
