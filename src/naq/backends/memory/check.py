@@ -39,7 +39,7 @@ def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -
 def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:
     size = 0
     for name, value in headers.items():
-        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()) or ":" in name:
+        if not (name and (name + value).isascii() and (name + value).isprintable()) or ":" in name:
             raise ConfigurationError(
                 f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and no ':' in the name"
             )

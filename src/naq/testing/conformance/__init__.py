@@ -1,1 +1,85 @@
-"""The conformance suite: the specification of a backend."""
+"""The specification of the seam, as tests that any backend can be put to.
+
+::
+
+    import pytest
+    from naq.testing.conformance import *  # noqa: F403
+
+    @pytest.fixture
+    def harness():
+        return MyHarness()          # see Harness; then also once with Deaf(MyHarness())
+
+A backend is right when all of it passes. It needs pytest, and no plugin. See docs/backends.md.
+"""
+
+import pytest
+
+# So that a failed assertion in the suite shows its values, as in a test of one's own.
+for _module in (
+    "bench", "cancel", "complete", "discard", "enqueue", "errors", "events", "fetch", "leases", "maintain", "queues",
+    "registry", "retry", "signals", "wait",
+):  # fmt: skip
+    pytest.register_assert_rewrite(f"{__name__}.{_module}")
+
+from naq.testing.conformance.bench import Bench, lapsing, scenario  # noqa: E402  after the registration
+from naq.testing.conformance.cancel import (  # noqa: E402
+    TestCancelOthers,
+    TestCancelRunning,
+    TestCancelWaiting,
+    TestLookup,
+)
+from naq.testing.conformance.complete import TestComplete, TestFirstWriterWins  # noqa: E402
+from naq.testing.conformance.discard import TestDiscard, TestReject, TestRequeue  # noqa: E402
+from naq.testing.conformance.enqueue import TestDelay, TestEnqueue, TestSameId  # noqa: E402
+from naq.testing.conformance.errors import TestLifecycle, TestNames, TestRefused  # noqa: E402
+from naq.testing.conformance.events import TestEvents  # noqa: E402
+from naq.testing.conformance.fetch import TestFetch, TestPriorities  # noqa: E402
+from naq.testing.conformance.harness import Deaf, Harness  # noqa: E402
+from naq.testing.conformance.leases import TestDeadline, TestExtend, TestLapse  # noqa: E402
+from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
+from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
+from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa: E402
+from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
+from naq.testing.conformance.signals import TestSignals  # noqa: E402
+from naq.testing.conformance.wait import TestGet, TestWait  # noqa: E402
+
+__all__ = [
+    "Bench",
+    "Deaf",
+    "Harness",
+    "TestCancelOthers",
+    "TestCancelRunning",
+    "TestCancelWaiting",
+    "TestComplete",
+    "TestDeadline",
+    "TestDelay",
+    "TestDiscard",
+    "TestEnqueue",
+    "TestEvents",
+    "TestExtend",
+    "TestFetch",
+    "TestFirstWriterWins",
+    "TestGet",
+    "TestLapse",
+    "TestLeadership",
+    "TestLifecycle",
+    "TestLimit",
+    "TestLookup",
+    "TestMaintain",
+    "TestNames",
+    "TestPause",
+    "TestPriorities",
+    "TestPurge",
+    "TestRefused",
+    "TestReject",
+    "TestRelease",
+    "TestRequeue",
+    "TestRetry",
+    "TestSameId",
+    "TestSignals",
+    "TestStats",
+    "TestWait",
+    "TestWorkers",
+    "lapsing",
+    "scenario",
+]
