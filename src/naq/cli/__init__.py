@@ -1,1 +1,22 @@
-"""The command line: parses, delegates, prints."""
+"""The command line: parses, delegates, prints. One file per command; `app` lists them."""
+
+from __future__ import annotations
+
+import sys
+
+from naq._version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing` for --version
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (default: the process's arguments) names; its exit code, see `naq.cli.exits`."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args in (["--version"], ["-V"]):  # answered before anything is imported, in the time that Python takes to start
+        print(f"naq {__version__}")
+        return 0
+    from naq.cli.app import run
+
+    return run(args)

@@ -1,0 +1,64 @@
+"""``naq worker``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from naq.cli.logs import Format
+
+
+def worker(
+    app: str | None = None,
+    /,
+    *,
+    queues: Annotated[list[str] | None, Parameter(name=["--queues", "-q"], negative_iterable="")] = None,
+    concurrency: Annotated[int | None, Parameter(name=["--concurrency", "-c"])] = None,
+    name: str | None = None,
+    shutdown_timeout: str | None = None,
+    modules: Annotated[list[str] | None, Parameter(name=["--module", "-m"], negative_iterable="")] = None,
+    broker_url: str | None = None,
+    log_level: str = "info",
+    log_format: Format | None = None,
+) -> int:
+    """Claim jobs of an app and run them, until it is told to stop.
+
+    Ctrl-C (or SIGTERM) once lets running jobs end and puts the rest back; twice stops now.
+    A broker that is away is waited for.
+
+    Example: naq worker tasks:app -q mail,reports -c 50
+
+    Args:
+        app: Where the app is: module:attribute (tasks:app), a module that holds one app, or a file (tasks.py).
+        queues: Claim from these queues only (several: -q mail,reports). Default: those of the app's tasks.
+        concurrency: Jobs at once. Default: the app's setting (20).
+        name: What the worker is called. Default: host and process id.
+        shutdown_timeout: How long running jobs may go on when it stops, such as 30s. Default: the app's setting (30s).
+        modules: Import this module first; its functions may be run too.
+        broker_url: The broker, such as nats://127.0.0.1:4222. Default: the app's setting.
+        log_level: debug, info, warning or error. Below info is nothing for each job.
+        log_format: text or json. Default: text on a terminal, else json.
+    """
+    from naq.cli.serve import Options, serve
+
+    return serve(
+        Options(
+            app=app,
+            queues=_split(queues),
+            concurrency=concurrency,
+            name=name,
+            shutdown_timeout=shutdown_timeout,
+            modules=_split(modules) or [],
+            broker_url=broker_url,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    )
+
+
+def _split(values: list[str] | None) -> list[str] | None:
+    """``-q a,b -q c`` as three names."""
+    if values is None:
+        return None
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
