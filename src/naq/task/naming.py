@@ -58,7 +58,7 @@ def module_name(module: str) -> str:
     if spec is not None:  # python -m package.module
         return str(spec.name)
     path = getattr(main, "__file__", None)
-    if path is None:
+    if path is None or path.startswith("<"):  # "<stdin>" for a program that comes through a pipe
         raise ConfigurationError(
             "a function of an interactive session cannot be imported by a worker; "
             "put it in a module, or name it: @app.task(name=...)"
