@@ -114,6 +114,8 @@ class Task(Sender[P, R]):
         host: the app it belongs to.
     """
 
+    __name__: str
+
     def __init__(self, name: str, func: Callable[P, Any], declared: TaskOptions, host: Host) -> None:
         # First, so that nothing the function carries can replace what follows.
         functools.update_wrapper(self, func)
