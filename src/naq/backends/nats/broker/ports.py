@@ -21,31 +21,21 @@ def free_ports(count: int, *, rng: random.Random | None = None) -> list[int]:
     """`count` different ports on which nobody listens now. Somebody else may take one before you do: be ready to retry.
 
     Raises:
-        ConfigurationError: none was free in 200 tries.
+        ConfigurationError: hardly any was free.
     """
-    rng = (
-        rng or random.Random()
-    )  # not the shared generator: tests seed that one, and would then all pick the same ports
+    rng = rng or random.Random()  # not the shared one: tests seed that, and would all be given the same ports
     found: list[int] = []
     with ExitStack() as held:
-        for _ in range(_TRIES):
-            if len(found) == count:
-                return found
+        for _ in range(_TRIES + count):
             port = rng.randrange(FIRST, LAST)
             if (sock := _listen(port)) is not None:
                 held.enter_context(sock)
                 found.append(port)
+            if len(found) == count:
+                return found
     raise ConfigurationError(
         f"no {count} free TCP ports between {FIRST} and {LAST} on {LOOPBACK}: something holds nearly all of them"
     )
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` now."""
-    if (sock := _listen(port)) is None:
-        return False
-    sock.close()
-    return True
 
 
 def _listen(port: int) -> socket.socket | None:

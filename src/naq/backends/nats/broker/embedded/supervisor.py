@@ -226,14 +226,12 @@ class Supervisor:
     def _evict(self, pid: int | None) -> bool:
         if pid is None:
             return False
-        listed = subprocess.run(  # noqa: S603
-            ["ps", "-p", str(pid), "-o", "command="],  # noqa: S607 - where ps is, only PATH knows
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if str(self.home / CONFIG_FILE) not in listed.stdout:  # the number belongs to somebody else by now
+        ask = ["ps", "-ww", "-p", str(pid), "-o", "command="]
+        try:
+            said = subprocess.run(ask, capture_output=True, check=False).stdout.decode(errors="replace")  # noqa: S603
+        except FileNotFoundError:  # a container without ps, where the parent-death signal does this
+            return False
+        if str(self.home / CONFIG_FILE) not in said:  # the number belongs to somebody else by now
             return False
         os.kill(pid, signal.SIGKILL)
         return True
