@@ -188,3 +188,20 @@ def test_a_broker_that_does_not_fit_is_told_what_to_change(
     (finding,) = check_broker(get_mode(mode), version=version, servers=servers, sync_interval=interval)
     assert finding.fatal is fatal
     assert message in finding.message
+
+
+def test_the_documented_configuration_is_the_one_we_write(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "broker.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^```\n((?:server_name|cluster).*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    ports = {"host": "0.0.0.0", "port": 4222, "monitor_port": 8222}
+    written = render(msgspec.structs.replace(BASE, **ports, max_file_store=file_store_limit(free=10 * GIB)))
+    assert first == written.partition("\n")[2]
+    routes = tuple(f"n{number}:6222" for number in (1, 2, 3))
+    clustered = msgspec.structs.replace(
+        BASE,
+        cluster=Cluster(name="naq", host="0.0.0.0", port=6222, routes=routes),
+        user="naq",
+        password="...",
+    )
+    assert render(clustered).endswith(second)
+    check_with_server(first.replace("/data", str(tmp_path)), tmp_path)
