@@ -7,6 +7,7 @@ at enqueue only if it comes back equal, or differs in ways that Python's typing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -38,6 +39,9 @@ def difference(given: Any, arrives: Any) -> Difference | None:
 
 def _equal(given: Any, arrives: Any) -> bool:
     try:
+        if isinstance(given, datetime) and isinstance(arrives, datetime) and given.tzinfo and arrives.tzinfo:
+            # An hour that a change of clocks repeats or skips equals no other zone's (PEP 495); the moment is the same.
+            return given.astimezone(UTC) == arrives.astimezone(UTC)
         return bool(given == arrives)
     except Exception:  # noqa: BLE001 - a foreign __eq__ may raise anything; then the parts are compared
         return False

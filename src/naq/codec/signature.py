@@ -222,7 +222,7 @@ class Signature:
         try:
             value = parameter.decoder.decode(raw)
         except Exception as error:  # reading runs the users' classes, which may raise anything
-            raise SerializationError(f"{what} is not a {parameter.expected}: {why(error)}") from error
+            raise SerializationError(f"{what} does not fit {parameter.expected}: {why(error)}") from error
         return _with_offsets(raw, value) if parameter.has_datetime else value
 
 
@@ -237,11 +237,13 @@ def _detail(error: Exception) -> str:
 
 
 def _explain(what: str, parameter: Parameter, value: Any, differs: Difference) -> str:
-    one, arrives = shown(differs.given), type(differs.arrives).__qualname__
+    part, arrives = shown(differs.given), type(differs.arrives).__qualname__
+    if type(differs.given) is type(
+        differs.arrives
+    ):  # such as an offset with seconds, or an int beyond a float's digits
+        return f"{what} expects {parameter.expected}, got {part}, which would arrive as {shown(differs.arrives)}"
     if parameter.annotation is Any:
-        return (
-            f"{what} is not annotated, so it takes plain JSON values only: {one} would arrive as {arrives}; annotate it"
-        )
+        return f"{what} is not annotated, so it takes plain JSON only: {part} would arrive as {arrives}; annotate it"
     if differs.given is value:
-        return f"{what} expects {parameter.expected}, got {one}"
-    return f"{what} expects {parameter.expected}, got {shown(value)}: {one} in it would arrive as {arrives}"
+        return f"{what} expects {parameter.expected}, got {part}"
+    return f"{what} expects {parameter.expected}, got {shown(value)}: {part} in it would arrive as {arrives}"
