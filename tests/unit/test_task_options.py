@@ -1,5 +1,6 @@
 """Options of tasks and jobs: checked when they are given, before anything is stored."""
 
+import inspect
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -183,6 +184,6 @@ def test_tags_that_no_header_takes(tags: Any) -> None:
 
 def test_the_documented_options_are_the_ones_there_are() -> None:
     for settings, options in ((TaskSettings, TASK_OPTIONS), (JobSettings, JOB_OPTIONS)):
-        lines = (settings.__doc__ or "").partition("Attributes:")[2].splitlines()
-        starts = [line.strip().partition(":")[0] for line in lines if line.startswith("        ") and line[8] != " "]
+        lines = (inspect.getdoc(settings) or "").partition("Attributes:\n")[2].splitlines()
+        starts = [line.partition(":")[0] for line in lines if line[4] != " "]
         assert {name.strip() for start in starts for name in start.split(",")} == set(options)
