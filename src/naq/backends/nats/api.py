@@ -183,6 +183,18 @@ class JetStream:
         return await self.try_call(f"STREAM.MSG.DELETE.{stream}", body, absent=errors.DELETE_MISSING) is not None
 
 
+class _Ack(msgspec.Struct):
+    seq: int = 0
+
+
+_decode_ack = msgspec.json.Decoder(_Ack).decode
+
+
+def read_ack(payload: bytes) -> int:
+    """The stream sequence in a PubAck."""
+    return _decode_ack(payload).seq
+
+
 class Refused(Exception):
     """What the broker said, for callers that tell one refusal from another."""
 

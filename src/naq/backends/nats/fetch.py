@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Final
 
 from nats.nuid import NUID
 
@@ -19,6 +20,10 @@ from naq.job import new_id
 from naq.names import is_token
 
 
+ACK: Final = b"+ACK"
+NAK: Final = b"-NAK"
+
+
 class Fetch(Session):
     """`JobQueue.fetch` and `extend`."""
 
@@ -26,6 +31,8 @@ class Fetch(Session):
         """Pulls die with their connection; buffered deliveries do not."""
         super().on_linked()
         self._background: set[asyncio.Task[None]] = set()
+        self._fetching = 0
+        self._fetched = False
         self.link.on_down.append(self.puller.forget)
         self.link.on_up.append(self.puller.arrived)
         self.link.on_tick.append(self._tick)
@@ -40,20 +47,25 @@ class Fetch(Session):
     ) -> list[Claim]:
         """Claim jobs; see `JobQueue.fetch`. The lease is the consumer's `ack_wait`, whatever is asked for."""
         self.must_be_open()
-        if limit <= 0:
+        if limit <= 0 or not queues:
             return []
         lanes = [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
         if len(queues) > 1:
             lanes.sort(key=lambda lane: -lane.weight)
         puller = self.puller
         until = clock.monotonic() + wait
-        while True:
-            claims = self._claims(puller.take(lanes, limit))
-            puller.ask(lanes, limit - len(claims))
-            left = until - clock.monotonic()
-            if claims or left <= 0:
-                return claims
-            await puller.wait(left)
+        self._fetching += 1
+        try:
+            while True:
+                claims = self._claims(puller.take(lanes, limit))
+                puller.ask(lanes, limit - len(claims))
+                left = until - clock.monotonic()
+                if claims or left <= 0:
+                    return claims
+                await puller.wait(left)
+        finally:
+            self._fetching -= 1
+            self._fetched = True
 
     def _claims(self, taken: list[tuple[Lane, float, Delivered]]) -> list[Claim]:
         claims: list[Claim] = []
@@ -90,6 +102,18 @@ class Fetch(Session):
         self.puller.lanes[queue] = made
         return made
 
+    async def before_close(self) -> None:
+        """Stop pulling, and give back what came and was not taken, so that somebody else has it at once."""
+        await super().before_close()
+        lanes = [lane for lanes in self.puller.lanes.values() for lane in lanes]
+        for lane in lanes:
+            lane.stop()
+        if lanes:
+            await self.link.flush()
+        for lane in lanes:
+            while lane.buffer:
+                self.settle(lane.buffer.popleft()[1][1], NAK)
+
     def spawn(self, work: object) -> None:
         """Run a coroutine beside the caller, to its end."""
         assert asyncio.iscoroutine(work)
@@ -99,6 +123,13 @@ class Fetch(Session):
 
     def _tick(self) -> None:
         self.puller.look()
+        if not self._fetching and not self._fetched:
+            # Nobody has asked since the last tick: every slot is taken. Let the broker give the jobs to others.
+            for lanes in self.puller.lanes.values():
+                for lane in lanes:
+                    if lane.outstanding:
+                        self.spawn(lane.withdraw())
+        self._fetched = False
         for delivered in self.puller.overheld():
             self.spawn(self._hand_back(delivered))
         for lanes in self.puller.lanes.values():

@@ -11,10 +11,11 @@ from naq import clock
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
-from naq.backends.nats.settle import Settle, decode_record, read_record
+from naq.backends.nats.settle import Settle, read_record
 from naq.backends.nats.subjects import consumer, place_of
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
+from naq.codec.record import decode_record
 from naq.exceptions import JobNotFoundError, NaqConnectionError, ResultTimeout
 from naq.job import JobRecord, JobSpec, JobState
 from naq.names import is_token

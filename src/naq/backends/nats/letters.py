@@ -30,7 +30,7 @@ class Letters(Queues):
         while True:
             after = max(last - span, 0)
             found = [m async for m in self.js.walk(self.subjects.dead, f"{self.subjects.prefix}.d.>", after=after)]
-            if len(found) >= limit or after < first:
+            if len(found) >= limit or after <= first:
                 break
             span *= 4
         return [_letter(message) for message in reversed(found[-limit:])] if limit > 0 else []

@@ -75,6 +75,9 @@ class Session:
     def on_linked(self) -> None:
         """Register listeners on the new link; parts of the backend add to it."""
 
+    async def before_close(self) -> None:
+        """Last words while there still is a connection; parts of the backend add to it."""
+
     def must_be_open(self) -> None:
         """Raise what is wrong with a call before `open` or after `close`."""
         if self._closed:
@@ -93,6 +96,7 @@ class Session:
             return
         self._closed = True
         if hasattr(self, "link"):
+            await self.before_close()
             await self.link.close()
             self.courier.close()
         close_broker = getattr(self._broker, "close", None)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from naq import clock
 from naq.backends.base import Claim, Settled
 from naq.backends.nats import messages
-from naq.backends.nats.api import Message
+from naq.backends.nats.api import Message, read_ack
 from naq.backends.nats.client.errors import Conflict
-from naq.backends.nats.fetch import Fetch
+from naq.backends.nats.fetch import ACK, NAK, Fetch
+from naq.codec.record import decode_record, encode_record
 from naq.faults import fault
 from naq.job import JobRecord, JobSpec, JobState
-
-ACK: Final = b"+ACK"
-NAK: Final = b"-NAK"
-_encode = msgspec.json.Encoder().encode
-decode_record = msgspec.json.Decoder(JobRecord).decode
 
 
 def read_record(message: Message | None) -> JobRecord | None:
@@ -47,7 +41,8 @@ class Settle(Fetch):
                 if earlier.run >= record.run:
                     return _same(earlier, record)
                 header = messages.block(f"{messages.EXPECT}: {before.sequence}\r\n")
-        sent = self.courier.publish(subject.encode(), _encode(record), header, timeout=self.config.publish_timeout)
+        body = encode_record(record)
+        sent = self.courier.publish(subject.encode(), body, header, timeout=self.config.publish_timeout)
         fault("complete.record_sent")
         try:
             await sent
@@ -60,27 +55,39 @@ class Settle(Fetch):
 
     async def discard(self, claim: Claim, record: JobRecord) -> Settled:
         """Dead letter first where the job failed, then the record, then ack; see `JobQueue.discard`."""
+        buried = 0
         if record.state is JobState.FAILED:
-            await self._bury(claim, record)
+            buried = await self._bury(claim, record)
             fault("discard.after_dead")
         settled = await self.store(record, first=claim.job.run == 1)
+        if buried and settled is Settled.SUPERSEDED:
+            there = await self.record_at(record.queue, record.id)
+            if there is None or there.state is not JobState.FAILED:
+                await self.js.delete(self.subjects.dead, buried)  # it did not fail after all
         self.settle(claim.receipt, ACK)
         return settled
 
-    async def _bury(self, claim: Claim, record: JobRecord) -> None:
-        """Keep the job as it was for a person. One subject a job, so a repeat replaces its like."""
+    async def _bury(self, claim: Claim, record: JobRecord) -> int:
+        """Keep the job as it was for a person; the letter's sequence. One subject a job: a repeat replaces its like."""
         job = claim.job
         error = record.error
         reason = f"{error.type}: {error.message}" if error is not None else record.reason or "failed"
         body = msgspec.structs.replace(job, reason=reason)
         lines = messages.describe(body) + f"Naq-Priority: {job.priority}\r\n"
         subject = self.subjects.failed(job.queue, job.id).encode()
-        await self.courier.publish(subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout)
+        payload, _ = await self.courier.publish(
+            subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout
+        )
+        return read_ack(payload)
+
+    async def record_at(self, queue: str, job_id: str) -> JobRecord | None:
+        """The latest final record of a job of `queue`, from the leader."""
+        return read_record(await self.js.last(self.subjects.log, self.subjects.record(queue, job_id)))
 
     async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
         """A broker-held timer with the next attempt, then ack; see `JobQueue.retry`."""
         job = claim.job
-        there = read_record(await self.js.last(self.subjects.log, self.subjects.record(job.queue, job.id)))
+        there = await self.record_at(job.queue, job.id)
         if there is not None and there.run >= job.run:
             self.settle(claim.receipt, ACK)
             return Settled.SUPERSEDED
@@ -130,7 +137,7 @@ class Settle(Fetch):
     async def lookup(self, claim: Claim) -> JobRecord | None:
         """Whether the job is over, put off, or to be cancelled; see `JobQueue.lookup`."""
         job = claim.job
-        there = read_record(await self.js.last(self.subjects.log, self.subjects.record(job.queue, job.id)))
+        there = await self.record_at(job.queue, job.id)
         if there is not None and there.run >= job.run:
             return there
         if claim.delivered > 1:

@@ -50,8 +50,8 @@ class Lane:
         self.backlog = 0
         self.buffer: deque[tuple[float, Delivered]] = deque()
         self.missing = False
-        self._inbox = b""
-        self._cut = 0
+        self._base = self._inbox = b""
+        self._generation = 0
         self._token: int | None = None
         self._number = 0
         self._heard_at = 0.0
@@ -62,13 +62,21 @@ class Lane:
 
     async def open(self, inbox: str) -> None:
         """Listen where pulls are answered."""
-        self._inbox = inbox.encode() + b"."
-        self._token = await self._link.listen(inbox + ".*", self._on_message)
+        self._base = inbox.encode()
+        self._inbox = self._base + b".0."
+        self._token = await self._link.listen(inbox + ".0.*", self._on_message)
 
-    def close(self) -> None:
-        """Stop listening: the broker drops the pulls, and hands what it had on its way to somebody else."""
+    async def withdraw(self) -> None:
+        """Take standing pulls back, ready to ask again; what is on its way still comes, to `buffer`."""
+        self.stop()
+        self._generation += 1
+        self._inbox = b"%b.%d." % (self._base, self._generation)
+        self._token = await self._link.listen(self._inbox.decode() + "*", self._on_message)
+
+    def stop(self) -> None:
+        """Ask for no more: the broker drops the pulls. What was on its way still comes, to `buffer`."""
         if self._token is not None:
-            self._link.unlisten(self._token)
+            self._link.mute(self._token)
             self._token = None
         self.outstanding = 0
 

@@ -102,11 +102,7 @@ class Link:
     async def close(self) -> None:
         """Write out what was sent, then disconnect; idempotent."""
         self._closing = True
-        if (wire := self.wire) is not None and wire.is_connected:
-            try:
-                await wire.flush(timeout=2)
-            except (nats_errors.Error, OSError, TimeoutError):
-                _log.debug("the last flush before closing was not answered", exc_info=True)
+        await self.flush()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -146,6 +142,20 @@ class Link:
         subscription = self._subscriptions.pop(token, None)
         if subscription is not None and self.wire is not None:
             self.wire.unlisten(subscription.sid)
+
+    def mute(self, token: int) -> None:
+        """As `unlisten`, but what the broker sent before it heard of that is still handed over."""
+        subscription = self._subscriptions.pop(token, None)
+        if subscription is not None and self.wire is not None:
+            self.wire.send(b"UNSUB %d\r\n" % subscription.sid)
+
+    async def flush(self, timeout: float = 2.0) -> None:
+        """Until the broker has seen all that we sent, and we all that it had sent; not at all when it is gone."""
+        if (wire := self.wire) is not None and wire.is_connected:
+            try:
+                await wire.flush(timeout=int(timeout))
+            except (nats_errors.Error, OSError, TimeoutError):
+                _log.debug("a flush was not answered", exc_info=True)
 
     async def _keep(self) -> None:
         """Dial, watch, and dial again, until closed."""

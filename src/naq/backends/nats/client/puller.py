@@ -20,15 +20,13 @@ HELD_TOO_LONG: Final = 1.0  # seconds a delivered job may wait for a slot before
 def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
     """How many messages to ask of each lane so that together they fill `want` slots. Pure.
 
-    Lanes with a backlog share the slots by weight. One that seems empty keeps a standing pull of one; where all seem
-    empty, each of them may fill an equal part.
+    Lanes with a backlog share the slots by weight. One that seems empty keeps a standing pull of one, so that it is
+    heard of; its first message says how many more there are.
     """
+    if want <= 0:
+        return [0] * len(lanes)
     busy = [lane for lane in lanes if lane.backlog > 0]
-    outstanding = sum(lane.outstanding for lane in lanes)
-    free = max(0, want - outstanding)
-    if not busy:
-        part = max(1, want // len(lanes))
-        return [part if lane.outstanding == 0 else 0 for lane in lanes]
+    free = max(0, want - sum(lane.outstanding for lane in busy))
     weights = sum(lane.weight for lane in busy)
     out: list[int] = []
     for lane in lanes:

@@ -12,8 +12,8 @@ from typing import Final
 from naq import clock
 from naq.backends.base import WorkerInfo
 from naq.backends.nats.client.errors import is_no_responders
+from naq.backends.nats.fetch import NAK
 from naq.backends.nats.registry import Registry
-from naq.backends.nats.settle import NAK
 
 _log = logging.getLogger("naq.upkeep")
 ROUNDS: Final = 2  # refused probes in a row after which a worker is dead; one may hit a reconnect
