@@ -231,6 +231,7 @@ def test_strict_is_not_given_to_whom_joins_a_weaker_server(tmp_path: Path) -> No
         with pytest.raises(ConfigurationError, match=r"'standard', which is weaker than 'strict'"):
             ensure_broker(tmp_path, durability="strict")
         assert len(processes_of(tmp_path)) == 2
+    # At once: the weaker server may not have noticed yet that nobody uses it.
     with ensure_broker(tmp_path, durability="strict") as strict, ensure_broker(tmp_path) as standard:
         assert strict.url == standard.url
         assert state_of(tmp_path)["durability"] == "strict"

@@ -68,7 +68,7 @@ def test_a_paused_server_answers_nothing_until_it_is_resumed() -> None:
         server.pause()
         assert not is_healthy(server.monitor_url, timeout=0.3)
         server.resume()
-        assert is_healthy(server.monitor_url)
+        wait_until(lambda: is_healthy(server.monitor_url), "the server to answer again")
 
 
 def test_a_paused_server_can_be_stopped_in_order() -> None:

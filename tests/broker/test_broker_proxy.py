@@ -199,7 +199,7 @@ def test_refuse_resets_new_connections_too_until_heal() -> None:
         proxy.refuse()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-        with connect(proxy) as refused, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connect(proxy) as refused:
             ask(refused, b"x")
         proxy.heal()
         with connect(proxy) as again:
@@ -234,7 +234,7 @@ def test_abandon_server_tells_the_client_nothing() -> None:
 
 def test_a_connection_to_a_dead_server_is_reset() -> None:
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
-    with FaultProxy(nobody) as proxy, connect(proxy) as client, pytest.raises(ConnectionResetError):
+    with FaultProxy(nobody) as proxy, pytest.raises(ConnectionResetError), connect(proxy) as client:
         ask(client, b"x")
 
 

@@ -44,6 +44,13 @@ def lock(fd: int, *, shared: bool, deadline: float, holder: str) -> None:
             return
 
 
+def unlock(fd: int) -> None:
+    """Give up the lock on `fd`, also for forked children that share it."""
+    import fcntl
+
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
 def pause_until(deadline: float, why: str) -> None:
     """Let a moment pass before the next look, unless the deadline is over: then raise NaqConnectionError with `why`."""
     if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.broker.embedded import supervisor
-from naq.backends.nats.broker.embedded.locks import lock, open_alive, pause_until, wait_for_end
+from naq.backends.nats.broker.embedded.locks import lock, open_alive, pause_until, unlock, wait_for_end
 from naq.backends.nats.broker.embedded.start import start, sync_interval
 from naq.exceptions import ConfigurationError, NaqConnectionError
 
@@ -23,6 +23,11 @@ START_TIMEOUT: Final = 60.0  # seconds; 60 ms when the store is empty, about 1 s
 _HOME: Final = "nats"  # everything of the server's lies in this folder of the user's folder
 _START_LOCK: Final = "start.lock"
 _RESCUE_BACKOFF: Final = (0.0, 1.0, 5.0, 30.0)  # seconds before each attempt to replace a killed supervisor
+_WEAKER_PATIENCE: Final = 1.0  # seconds for a server with weaker durability, whose last user has just left, to end
+
+
+class _WeakerServer(ConfigurationError):
+    """The folder's server runs with weaker durability than asked for."""
 
 
 def ensure_broker(folder: Path, *, durability: str = "standard", timeout: float = START_TIMEOUT) -> EmbeddedBroker:
@@ -117,9 +122,18 @@ class EmbeddedBroker:
     def join(self, timeout: float) -> None:
         """Take the share: see `ensure_broker`, which calls it."""
         deadline = time.monotonic() + timeout
-        # A supervisor that is stopping the server holds this lock alone; then we start anew.
-        lock(self._users_fd, shared=True, deadline=deadline, holder="a supervisor that stops the server")
-        alive_fd = self._find_or_start(deadline)
+        patience = time.monotonic() + _WEAKER_PATIENCE
+        while True:
+            # A supervisor that is stopping the server holds this lock alone; then we start anew.
+            lock(self._users_fd, shared=True, deadline=deadline, holder="a supervisor that stops the server")
+            try:
+                alive_fd = self._find_or_start(deadline)
+                break
+            except _WeakerServer:
+                if time.monotonic() > patience:
+                    raise
+            unlock(self._users_fd)  # if nobody else holds it, the weaker server now ends
+            pause_until(deadline, "a server with weaker durability is running")
         self._guard = threading.Thread(target=self._watch, args=(alive_fd,), name="naq-embedded-guard", daemon=True)
         self._guard.start()
 
@@ -149,7 +163,7 @@ class EmbeddedBroker:
             return None
         if sync_interval(state["durability"]) > sync_interval(self.durability):
             os.close(alive_fd)
-            raise ConfigurationError(
+            raise _WeakerServer(
                 f"the server of {self.home} runs with durability {state['durability']!r}, which is weaker than "
                 f"{self.durability!r}: stop the other processes that use this folder, or name another folder"
             )
