@@ -1,40 +1,24 @@
-"""The memory backend against the specification, with time that a test sets, and with all signals dropped."""
+"""The memory backend against the specification: with set time, with real time, and with all signals dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from memory_harness import CONFIG, RealTime, SetTime
 
-from naq.backends.base import Backend
-from naq.backends.memory import connect, forget
-from naq.config import Config
+from naq.backends.memory import forget
 from naq.testing.clock import FakeClock
-from naq.testing.conformance import *  # noqa: F403
+from naq.testing.conformance import *  # noqa: F403  the suite is what its package exports
 from naq.testing.conformance import Deaf, Harness
 
 
-class MemoryHarness:
-    """One store a test; time passes when the test says so."""
-
-    lease = 1.0
-    slack = 0.1
-
-    def __init__(self, time: FakeClock, config: Config) -> None:
-        self._time = time
-        self._config = config
-
-    def connect(self, lease: float) -> Backend:
-        return connect(self._config)
-
-    async def advance(self, seconds: float) -> None:
-        await self._time.pass_time(seconds)
-
-
-@pytest.fixture(params=[False, True], ids=["hearing", "deaf"])
+@pytest.fixture(params=["set time", "real time", "deaf"])
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    config = Config(broker_url="memory:conformance")
-    with FakeClock() as time:
-        plain = MemoryHarness(time, config)
-        yield Deaf(plain) if request.param else plain
-    forget(config)
+    if request.param == "real time":
+        yield RealTime()
+    else:
+        with FakeClock() as time:
+            plain = SetTime(time)
+            yield Deaf(plain) if request.param == "deaf" else plain
+    forget(CONFIG)

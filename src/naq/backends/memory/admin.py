@@ -8,7 +8,9 @@ from math import inf
 import msgspec
 
 from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal
+from naq.backends.memory.line import Line
 from naq.backends.memory.signals import SignalPart
+from naq.backends.memory.store import Store
 from naq.backends.memory.view import describe, describe_cancelled
 from naq.backends.memory.wake import Bell
 from naq.exceptions import ConfigurationError, JobNotFoundError, ResultTimeout
@@ -131,7 +133,7 @@ class AdminPart(SignalPart):
             store.advance()
             return [
                 QueueStats(line.name, line.queued, line.running, line.waiting, line.paused, line.limit)
-                for line in ([store.line(queue) for queue in queues] or list(store.lines.values()))
+                for line in ([_line(store, queue) for queue in queues] or list(store.lines.values()))
             ]
 
     async def dead(self, *, limit: int = 100) -> list[DeadLetter]:
@@ -139,3 +141,8 @@ class AdminPart(SignalPart):
         await self._yield()
         with self._store.lock:
             return self._store.dead.newest(limit)
+
+
+def _line(store: Store, queue: str) -> Line:
+    """The queue, or an empty one: asking for its counts does not make it known."""
+    return store.lines.get(queue) or Line(check_token("queue", queue))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import Final
 
 from naq.exceptions import ConfigurationError, PayloadTooLarge
 from naq.job import PRIORITIES, JobSpec
 from naq.names import check_token, is_token
+
+_LINE: Final = 4  # bytes that stand around a header on the wire, counted as the codec counts them
 
 
 def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -> None:
@@ -43,6 +46,6 @@ def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:
             raise ConfigurationError(
                 f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and no ':' in the name"
             )
-        size += len(name) + len(value)
+        size += len(name) + len(value) + _LINE
     if size > limit:
         raise PayloadTooLarge(f"the headers of job {job_id} have {size} bytes and max_headers is {limit}")

@@ -10,6 +10,7 @@ from naq.job import PRIORITIES, JobSpec, JobState
 
 # Whose turn it is: of ten jobs six high, three normal, one low, so that the low lane is never starved.
 _TURNS: Final = (0, 1, 0, 0, 1, 0, 2, 0, 1, 0)
+_SLACK: Final = 1024  # void entries in the lanes that are not worth a sweep
 _LANE: Final = {priority: lane for lane, priority in enumerate(PRIORITIES)}
 
 
@@ -57,7 +58,7 @@ class Entry:
 class Line:
     """One queue. `queued`, `waiting` (for a time) and `running` count its entries."""
 
-    __slots__ = ("_lanes", "_turn", "bell", "limit", "name", "paused", "queued", "running", "waiting")
+    __slots__ = ("_lanes", "_turn", "_void", "bell", "limit", "name", "paused", "queued", "running", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -69,6 +70,7 @@ class Line:
         self.bell = Bell()
         self._lanes: tuple[deque[Entry], ...] = (deque(), deque(), deque())
         self._turn = 0
+        self._void = 0
 
     def put(self, entry: Entry, *, first: bool = False) -> None:
         """Let `entry` wait for a worker: behind the others of its priority, or before them."""
@@ -92,4 +94,19 @@ class Line:
             if entry.state is JobState.QUEUED:  # else it was cancelled or purged where it stood
                 self.queued -= 1
                 return entry
+            self._void -= 1
         return None
+
+    def forget(self, entry: Entry, state: JobState) -> None:
+        """Let a queued `entry` end as `state`; it stays where it lies until its turn, or until many are void."""
+        entry.state = state
+        self.queued -= 1
+        self._void += 1
+        if self._void > self.queued + _SLACK:
+            self._void = 0
+            high, normal, low = self._lanes
+            self._lanes = (_swept(high), _swept(normal), _swept(low))
+
+
+def _swept(lane: deque[Entry]) -> deque[Entry]:
+    return deque(entry for entry in lane if entry.state is JobState.QUEUED)

@@ -157,7 +157,7 @@ class Store:
         """Take `entry` out of the store; `state` is how it ended."""
         line = entry.line
         if entry.state is _QUEUED:
-            line.queued -= 1
+            line.forget(entry, state)
         elif entry.state is _RUNNING:
             line.running -= 1
             if line.limit is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from naq import clock
 from naq.backends.memory.line import Entry
+from naq.codec.headers import read_tags
 from naq.job import JobRecord, JobState
 
 
@@ -41,6 +42,7 @@ def describe(entry: Entry) -> JobRecord:
         delivered=entry.delivered,
         enqueued_at=entry.enqueued_at,
         run_at=spec.run_at or 0.0,
+        tags=read_tags(spec.headers) if spec.headers else {},
         started_at=entry.started_at if entry.state is JobState.RUNNING else 0.0,
         reason="cancel requested" if entry.cancelled else spec.reason,
     )

@@ -26,11 +26,15 @@ PAYLOAD: Final = b'{"v":1,"task":"conformance.task","args":[1],"kwargs":{}}'
 
 
 class Bench:
-    """The tools of one test. `lease` is the one it claims with."""
+    """The tools of one test.
+
+    `lease` is the one it claims with; after `outlived` seconds a claim that nobody renewed would be with another.
+    """
 
     def __init__(self, harness: Harness, lease: float) -> None:
         self.harness = harness
         self.lease = lease
+        self.outlived = lease * 1.5
         self.slack = harness.slack
         self._opened: list[Backend] = []
 

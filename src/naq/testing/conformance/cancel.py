@@ -7,7 +7,7 @@ import asyncio
 from naq import clock
 from naq.backends.base import CancelResult, Settled
 from naq.job import JobState
-from naq.testing.conformance.bench import DELAY, Bench, lapsing, record, scenario
+from naq.testing.conformance.bench import DELAY, QUIET, Bench, lapsing, record, scenario
 
 
 class TestCancelWaiting:
@@ -32,7 +32,7 @@ class TestCancelWaiting:
         backend = await bench.open(queue)
         job = await bench.enqueued(backend, queue, run_at=clock.now() + DELAY)
         assert await backend.cancel(job.id) is CancelResult.REMOVED
-        await bench.silent(backend, queue, wait=DELAY + bench.slack)
+        await bench.silent(backend, queue, wait=DELAY + QUIET)
 
     @scenario
     async def test_retrying(self, bench: Bench) -> None:
@@ -42,7 +42,7 @@ class TestCancelWaiting:
         claim = await bench.claimed(backend, queue)
         await backend.retry(claim, delay=DELAY)
         assert await backend.cancel(claim.job.id) is CancelResult.REMOVED
-        await bench.silent(backend, queue, wait=DELAY + bench.slack)
+        await bench.silent(backend, queue, wait=DELAY + QUIET)
         known = await backend.get(claim.job.id)
         assert known is not None
         assert known.state is JobState.CANCELLED
@@ -238,4 +238,4 @@ class TestLookup:
         assert known is not None
         assert (known.state, known.worker) == (JobState.SUCCEEDED, "w1")
         await new.drop(held)
-        await bench.silent(new, queue, wait=bench.lease + bench.slack)
+        await bench.silent(new, queue, wait=bench.outlived)

@@ -37,7 +37,7 @@ class TestComplete:
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue)
         await backend.complete(claim, record(claim))
-        await bench.silent(backend, queue, wait=bench.lease + bench.slack)
+        await bench.silent(backend, queue, wait=bench.outlived)
 
     @scenario
     async def test_another_instance_may_settle(self, bench: Bench) -> None:
@@ -149,7 +149,7 @@ class TestFirstWriterWins:
         assert await old.retry(lost, delay=0.0) is Settled.SUPERSEDED
         await old.release(lost)
         await _stands(bench, held.job.id, "w2", JobState.SUCCEEDED)
-        await bench.silent(new, queue, wait=bench.lease + bench.slack)
+        await bench.silent(new, queue, wait=bench.outlived)
 
     @lapsing
     async def test_the_old_holder_first(self, bench: Bench) -> None:
@@ -160,7 +160,7 @@ class TestFirstWriterWins:
         assert await old.complete(lost, record(lost)) is Settled.DONE
         assert await new.complete(held, record(held, worker="w2")) is Settled.SUPERSEDED
         await _stands(bench, held.job.id, "w1", JobState.SUCCEEDED)
-        await bench.silent(new, queue, wait=bench.lease + bench.slack)
+        await bench.silent(new, queue, wait=bench.outlived)
 
 
 async def _stands(bench: Bench, job_id: str, worker: str, state: JobState) -> None:

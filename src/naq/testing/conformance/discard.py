@@ -59,7 +59,7 @@ class TestDiscard:
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue)
         await backend.discard(claim, record(claim, JobState.FAILED))
-        await bench.silent(backend, queue, wait=bench.lease + bench.slack)
+        await bench.silent(backend, queue, wait=bench.outlived)
 
     @scenario
     async def test_newest_first(self, bench: Bench) -> None:
@@ -90,7 +90,7 @@ class TestReject:
         assert letter is not None
         assert (letter.kind, letter.queue, letter.payload) == ("malformed", queue, claim.job.payload)
         assert letter.reason == "not JSON: byte 0x80 at 0"
-        await bench.silent(backend, queue, wait=bench.lease + bench.slack)
+        await bench.silent(backend, queue, wait=bench.outlived)
 
     @scenario
     async def test_nothing_else_remains(self, bench: Bench) -> None:

@@ -84,7 +84,7 @@ class TestRetry:
         await backend.retry(claim, delay=DELAY)
         again = await bench.claim(backend, queue, wait=DELAY + bench.slack)
         await backend.complete(again, record(again))
-        await bench.silent(backend, queue, wait=bench.lease + bench.slack)
+        await bench.silent(backend, queue, wait=bench.outlived)
 
     @scenario
     async def test_then_success(self, bench: Bench) -> None:
