@@ -19,7 +19,6 @@ from naq.exceptions import NaqException
 from naq.job import new_id
 from naq.names import is_token
 
-
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 

@@ -34,6 +34,8 @@ class Lane:
         outstanding: messages asked for and not yet delivered or given up.
         buffer: what was delivered and not yet taken, with the time from which its lease counts.
         backlog: how many more the broker had at the last delivery.
+        credit: slots that are its due by weight and that it did not get yet.
+        missing: its consumer seems to be gone.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Lane:
         self.outstanding = 0
         self.backlog = 0
         self.buffer: deque[tuple[float, Delivered]] = deque()
+        self.credit = 0.0
         self.missing = False
         self._base = self._inbox = b""
         self._generation = 0

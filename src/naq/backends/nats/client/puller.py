@@ -18,25 +18,35 @@ HELD_TOO_LONG: Final = 1.0  # seconds a delivered job may wait for a slot before
 
 
 def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
-    """How many messages to ask of each lane so that together they fill `want` slots. Pure.
+    """How many messages to ask of each lane so that together they fill `want` slots.
 
-    Lanes with a backlog share the slots by weight. One that seems empty keeps a standing pull of one, so that it is
-    heard of; its first message says how many more there are.
+    Lanes with a backlog share the slots by weight, to the fraction: what a lane did not get now is its credit for the
+    next time. One that seems empty keeps a standing pull of one, so that it is heard of; its first message says how
+    many more there are.
     """
     if want <= 0:
         return [0] * len(lanes)
     busy = [lane for lane in lanes if lane.backlog > 0]
-    free = max(0, want - sum(lane.outstanding for lane in busy))
-    weights = sum(lane.weight for lane in busy)
-    out: list[int] = []
-    for lane in lanes:
-        if lane.backlog <= 0:
-            out.append(1 if lane.outstanding == 0 else 0)
-            continue
-        share = max(1, want * lane.weight // weights)
-        room = min(share - lane.outstanding, free, lane.backlog + 1)
-        out.append(room if room >= max(1, int(share * REFILL)) or (room > 0 and lane.outstanding == 0) else 0)
-    return out
+    outstanding = sum(lane.outstanding for lane in busy)
+    free = want - outstanding
+    batches = {id(lane): 1 for lane in lanes if lane.backlog <= 0 and lane.outstanding == 0}
+    if busy and free > 0 and (outstanding == 0 or free >= want * REFILL):
+        weights = sum(lane.weight for lane in busy)
+        for lane in busy:
+            lane.credit += free * lane.weight / weights
+        for lane in busy:
+            batches[id(lane)] = batch = min(max(int(lane.credit), 0), free, lane.backlog + 1)
+            lane.credit -= batch
+            free -= batch
+        if free > 0:  # what rounding down left over goes to whom most is due
+            lane = max(busy, key=_credit)
+            batches[id(lane)] += free
+            lane.credit -= free
+    return [batches.get(id(lane), 0) for lane in lanes]
+
+
+def _credit(lane: Lane) -> float:
+    return lane.credit
 
 
 class Puller:
