@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -199,9 +200,12 @@ class ServerProcess:
         self.start(timeout=timeout)
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        """Freeze it (SIGSTOP): connections stay open and nothing answers. Nothing happens where it does not run."""
+        if self._process is None or not self.is_running:
+            return
+        self._process.send_signal(signal.SIGSTOP)
+        if hasattr(os, "waitid"):  # not on macOS before Python 3.13, where its threads may go on for a moment
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
