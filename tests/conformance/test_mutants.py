@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -196,9 +196,6 @@ class MakesSignalsUp(Mutant):
     async def send(self, signal: Signal) -> None:
         await super().send(signal)
         await super().send(signal)
-
-    def listen(self) -> AsyncIterator[Signal]:
-        return super().listen()
 
 
 CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
