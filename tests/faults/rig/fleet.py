@@ -1,0 +1,244 @@
+"""One test's world: a broker, worker and producer processes, an operation log of what was broken, and the check."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Final, ParamSpec
+
+import psutil
+
+from naq import Naq, clock
+from naq.backends.base import Backend
+from naq.backends.nats.broker.process import ServerProcess
+from naq.exceptions import NaqConnectionError
+from naq.job import JobSpec
+from naq.testing.chaos import (
+    Enqueue,
+    Execution,
+    Expected,
+    Fault,
+    FinalState,
+    Health,
+    Line,
+    Op,
+    OpLog,
+    Report,
+    check,
+    read_ops,
+    read_state,
+)
+from naq.testing.chaos.ops import Excuse
+from rig.jobs import make_app
+from rig.processes import Process
+
+P = ParamSpec("P")
+LEASE: Final = 3.0  # seconds; short enough for quick tests, long enough for a machine that is busy with others
+RESUMED: Final = 2.0  # seconds beyond the lease in which a dead worker's jobs must run again (the contract)
+PATIENCE: Final = 30.0  # seconds to wait for anything; a machine under load is slow, not wrong
+LONGEST: Final = 100.0  # seconds a test may take; below the time limit of pytest, which says less
+LOOK: Final = 0.02  # seconds between two looks
+SETTINGS: Final = {
+    "NAQ_LEASE": f"{LEASE:g}",
+    "NAQ_HEARTBEAT_INTERVAL": "1",
+    "NAQ_WORKER_TTL": "3",
+    "NAQ_CONCURRENCY": "10",
+}
+
+
+def story(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Run an async test."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(LONGEST):
+                await test(*args, **kwargs)
+
+        asyncio.run(bounded())
+
+    return run
+
+
+async def until(holds: Callable[[], object], what: str, *, timeout: float = PATIENCE) -> None:
+    """Wait until `holds`; fails with `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        await asyncio.sleep(LOOK)
+
+
+class Rig:
+    """Everything of one test. `url` is where processes connect: the server, or a proxy before it."""
+
+    def __init__(self, folder: Path, server: ServerProcess) -> None:
+        self.folder = folder
+        self.server = server
+        self.url = server.url
+        self.log = OpLog(folder / "test.jsonl")
+        self.processes: list[Process] = []
+        self._broker: Backend | None = None
+
+    @property
+    def broker(self) -> Backend:
+        """The test's own connection; see `connected`."""
+        assert self._broker is not None
+        return self._broker
+
+    @asynccontextmanager
+    async def connected(self, *, lease: float = LEASE) -> AsyncGenerator[Naq]:
+        """A connection of the test's own, past any proxy."""
+        app = make_app(broker_url=self.server.url, lease=lease)
+        async with app:
+            self._broker = await app.connect()
+            yield app
+        self._broker = None
+
+    def worker(self, *queues: str, fault: str = "", url: str = "", **env: str) -> Process:
+        """Start a worker. `fault`: a point to die at, once."""
+        if fault:
+            env["NAQ_FAULT"] = f"{fault}:mark={{mark}}"
+        return self._start("rig.worker", queues, {**SETTINGS, "NAQ_BROKER_URL": url or self.url, **env})
+
+    def producer(self, task: str, first: int, count: int, *, batch: int = 1, fault: str = "", **env: str) -> Process:
+        """Start a producer of `count` jobs with ids that begin at `first`."""
+        if fault:
+            env["NAQ_FAULT"] = f"{fault}:mark={{mark}}"
+        args = (task, str(first), str(count), str(batch))
+        return self._start("rig.producer", args, {**SETTINGS, "NAQ_BROKER_URL": self.url, **env})
+
+    def _start(self, module: str, args: tuple[str, ...], env: dict[str, str]) -> Process:
+        name = f"{len(self.processes)}-{module.rpartition('.')[2]}"
+        process = Process(module, args, self.folder, name, env)
+        self.processes.append(process)
+        return process
+
+    async def ready(self, *workers: Process) -> None:
+        """Wait until these workers claim jobs."""
+
+        def all_ready() -> bool:
+            for worker in workers:
+                assert worker.code is None, f"{worker.name} ended with {worker.code}: {worker.printed()}"
+            said = {op.pid for op in self.ops() if isinstance(op, Health) and op.ready}
+            return {worker.pid for worker in workers} <= said
+
+        await until(all_ready, "workers are ready")
+
+    async def ended(self, process: Process, code: int, *, timeout: float = PATIENCE) -> None:
+        """Wait until `process` ended, and insist on how."""
+        await until(lambda: process.code is not None, f"{process.name} ends", timeout=timeout)
+        assert process.code == code, f"{process.name} ended with {process.code}: {process.printed()}"
+
+    async def enqueue(self, *jobs: JobSpec, timeout: float = 15.0) -> list[str]:
+        """Enqueue in one call, through the test's connection, logged; the ids."""
+        with self.log.enqueuing([job.id for job in jobs], deadline=timeout) as duplicates:
+            results = await self.broker.enqueue(jobs, timeout=timeout)
+            duplicates.update(result.job_id for result in results if result.duplicate)
+        return [job.id for job in jobs]
+
+    def gate(self, name: str = "gate") -> Path:
+        """A file that gated tasks wait for; does not exist yet."""
+        return self.folder / name
+
+    def ops(self) -> list[Op]:
+        """All operations so far."""
+        return read_ops(self.folder)
+
+    def executions(self, stage: str = "start", *, pid: int = 0) -> list[Execution]:
+        """Steps of executions so far, oldest first; of one process if `pid`."""
+        return [op for op in self.ops() if isinstance(op, Execution) and op.stage == stage and pid in {0, op.pid}]
+
+    def lines(self) -> list[Line]:
+        """What processes of naq logged so far, from warnings up."""
+        return [op for op in self.ops() if isinstance(op, Line)]
+
+    async def running(self, count: int, *, pid: int = 0) -> None:
+        """Wait until `count` executions have started."""
+        await until(lambda: len(self.executions(pid=pid)) >= count, f"{count} executions started")
+
+    def note(self, name: str, excuses: Excuse, *, since: float, pid: int = 0, outage: bool = False) -> Fault:
+        """Log a fault that began at `since` and is over now."""
+        fault = Fault(name=name, excuses=excuses, at=since, until=clock.now(), pid=pid, outage=outage)
+        self.log.write(fault)
+        return fault
+
+    async def struck(self, victim: Process) -> Fault:
+        """Wait until `victim` died of its armed fault, and log it."""
+        await self.ended(victim, -signal.SIGKILL)
+        assert victim.mark.exists(), f"{victim.name} died of something else: {victim.printed()}"
+        return self.note(f"kill -9 {victim.name}", "death", since=victim.mark.stat().st_mtime, pid=victim.pid)
+
+    def kill(self, victim: Process) -> Fault:
+        """kill -9 from outside."""
+        since = clock.now()
+        victim.end()
+        return self.note(f"kill -9 {victim.name}", "death", since=since, pid=victim.pid)
+
+    @contextmanager
+    def breaking(self, name: str, excuses: Excuse, *, pid: int = 0, outage: bool = False) -> Generator[None]:
+        """Log the block as a fault."""
+        since = clock.now()
+        try:
+            yield
+        finally:
+            self.note(name, excuses, since=since, pid=pid, outage=outage)
+
+    def resumed_in_time(self, fault: Fault, rescuer: Process, *, within: float = LEASE + RESUMED) -> None:
+        """Insist that all that `rescuer` took over started within the lease and 2 s of the death before."""
+        starts = [op.at for op in self.executions(pid=rescuer.pid)]
+        assert starts, f"{rescuer.name} took nothing over"
+        assert max(starts) - fault.at <= within, f"resumed after {max(starts) - fault.at:.2f} s"
+
+    async def settle(self, *, timeout: float = PATIENCE) -> FinalState:
+        """Wait until every accepted job has its record and the broker holds nothing more."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ids = {op.job for op in self.ops() if isinstance(op, Enqueue)}
+            accepted = {op.job for op in self.ops() if isinstance(op, Enqueue) and op.stage == "ok"}
+            try:
+                state = await read_state(self.broker, ids)
+            except NaqConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                continue
+            if (accepted <= set(state.records) and not state.unsettled) or time.monotonic() > deadline:
+                return state
+            await asyncio.sleep(0.1)
+
+    async def verdict(self, *sometimes: str, expected: Expected | None = None, timeout: float = PATIENCE) -> Report:
+        """Wait for the end, check everything, and insist that `sometimes` was seen."""
+        state = await self.settle(timeout=timeout)
+        report = check(self.ops(), state, expected)
+        report.verify(*sometimes)
+        return report
+
+    async def stop(self, *workers: Process) -> None:
+        """End workers in order, and insist that they end well."""
+        for worker in workers:
+            worker.send(signal.SIGTERM)
+        for worker in workers:
+            await self.ended(worker, 0)
+
+    def close(self) -> None:
+        """End everything; insist that nothing is left and that nobody printed a traceback."""
+        families = [p for process in self.processes for p in _family(process)]
+        for process in self.processes:
+            process.end()
+        self.log.close()
+        left = [process for process in families if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        assert not left, f"left behind: {left}"
+        for process in self.processes:
+            assert "Traceback" not in process.printed(), f"{process.name}: {process.printed()}"
+
+
+def _family(process: Process) -> Sequence[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return ()
