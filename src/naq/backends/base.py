@@ -2,7 +2,8 @@
 
 No streams, subjects, keys or SQL in any signature. `naq.testing.conformance` is the specification: a backend is right
 when it passes. Every method raises only errors of `naq.exceptions`; `NaqConnectionError` whenever the store cannot be
-reached by the call's deadline.
+reached by the call's deadline, and at once after `close`. Whatever takes a name (queue, job id, worker id, leadership,
+holder) refuses one that is none with `ConfigurationError`, before anything else happens.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Claim(Struct, frozen=True, kw_only=True):
         job: what to run.
         receipt: opaque; what the backend needs to settle or extend, on any connection.
         deadline: monotonic seconds (`naq.clock.monotonic`) after which the holder must not settle it.
-        delivered: how often it was handed out, this time included; more than 1 means that a holder was lost.
+        delivered: how often this attempt was handed out, this time included; more than 1 means that a holder was
+            lost or gave it back. Counted anew after `retry`, and after `release` with a delay.
         claimed_at: monotonic seconds.
     """
 
@@ -166,7 +168,11 @@ class JobQueue(Protocol):
         ...
 
     async def close(self) -> None:
-        """Flush what was promised, then disconnect; idempotent. Unsettled claims lapse by their lease."""
+        """Flush what was promised, then disconnect; idempotent. Unsettled claims lapse by their lease.
+
+        Ends what waits in this instance: a `fetch` returns nothing or raises, a `wait` raises `NaqConnectionError`,
+        `listen` comes to its end.
+        """
         ...
 
     def health(self) -> Health:
@@ -179,7 +185,10 @@ class JobQueue(Protocol):
         An id that is taken (waiting, running or recorded in the same store) is a duplicate, not an error; where the
         store learns of a finished job only later, the duplicate is dropped before it runs.
 
+        Jobs of one call are fetched in its order.
+
         Raises:
+            ConfigurationError: a name, priority, header or time that is not allowed; nothing was stored.
             PayloadTooLarge: over the limit; nothing was stored.
             NaqBackpressureError: the store is full.
             NaqConnectionError: not known to be stored within `timeout` seconds.
@@ -190,7 +199,8 @@ class JobQueue(Protocol):
         """Claim up to `limit` jobs, waiting at most `wait` seconds for the first; higher priorities by weight.
 
         Also hands out jobs whose lease has lapsed. `limit=0` touches nothing. Unreadable entries never come out: they
-        go to the dead letters.
+        go to the dead letters. Only for queues that this instance has opened, and with one and the same lease. Given
+        up while it waits, it leaves the jobs to the next.
         """
         ...
 
@@ -209,12 +219,16 @@ class JobQueue(Protocol):
     async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
         """Running -> retrying: the next attempt, numbered one higher, after `delay` seconds.
 
-        `payload` replaces the job's (it carries the errors so far). Does nothing if a final record exists.
+        `payload` replaces the job's (it carries the errors so far). Does nothing but say SUPERSEDED if a final record
+        exists.
         """
         ...
 
     async def release(self, claim: Claim, *, delay: float = 0.0, reason: str = "") -> None:
-        """Running -> queued, or scheduled when `delay` > 0; the attempt does not count."""
+        """Running -> queued, or scheduled when `delay` > 0; the attempt does not count.
+
+        Does nothing if a final record exists.
+        """
         ...
 
     async def reject(self, claim: Claim, *, reason: str) -> None:
@@ -228,7 +242,8 @@ class JobQueue(Protocol):
     async def lookup(self, claim: Claim) -> JobRecord | None:
         """What the store knows of a claimed job that should make its holder drop it: a final record or a cancel mark.
 
-        A cancel mark is returned as a record in state ``cancelled`` that is not stored yet. None: run it.
+        A cancel mark is returned as a record in state ``cancelled`` that is not stored yet; it outlives the claim it
+        was set under, through redelivery, `release` and `retry`. None: run it.
         """
         ...
 
@@ -241,11 +256,11 @@ class JobAdmin(Protocol):
     """What people and handles ask for."""
 
     async def get(self, job_id: str) -> JobRecord | None:
-        """What is known of a job, whatever its state, or None."""
+        """What is known of a job's latest run, whatever its state, or None."""
         ...
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobRecord:
-        """The final record, pushed as soon as it is stored.
+        """The final record of the latest run, pushed as soon as it is stored.
 
         Raises:
             ResultTimeout: not final within `timeout` seconds.
@@ -258,7 +273,10 @@ class JobAdmin(Protocol):
         ...
 
     async def requeue(self, job_id: str) -> bool:
-        """A dead letter -> queued, as a new run. False if there is none with this id."""
+        """The dead letter of a failed job -> queued, as a new run from attempt 1; the letter is gone.
+
+        False if there is none with this id.
+        """
         ...
 
     async def pause(self, queue: str) -> None:
@@ -270,15 +288,22 @@ class JobAdmin(Protocol):
         ...
 
     async def limit(self, queue: str, concurrency: int | None) -> None:
-        """At most `concurrency` jobs of `queue` at once in the whole fleet; None: no limit of ours."""
+        """At most `concurrency` jobs of `queue` at once in the whole fleet; None: no limit of ours.
+
+        Raises:
+            ConfigurationError: less than 1; to hold a queue still there is `pause`.
+        """
         ...
 
     async def purge(self, queue: str) -> int:
-        """Remove every waiting job of `queue`; how many. Running ones go on."""
+        """Remove every waiting job of `queue` (queued, scheduled, retrying); how many. Running ones go on.
+
+        No record remains of them, so their ids are free again.
+        """
         ...
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
-        """Counts by queue; all known queues where none is named."""
+        """Counts by queue, zeros for an unknown one; all known queues where none is named."""
         ...
 
     async def dead(self, *, limit: int = 100) -> list[DeadLetter]:
