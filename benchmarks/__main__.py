@@ -53,7 +53,7 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
 
 
 def stop(_number: int, _frame: object) -> NoReturn:
-    """SIGTERM unwinds like Ctrl-C, so that everything started is stopped."""
+    """Unwind, so that everything started is stopped."""
     raise KeyboardInterrupt
 
 
@@ -68,6 +68,7 @@ def main() -> int:
     systems = chosen([name for name in options.only.split(",") if name])
     environment.require(peers=any(not system.own for system in systems))
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)  # also where a shell started us in the background, with SIGINT ignored
     commands = measures(options, systems)
     rows: list[measure.Row] = []
     try:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,8 +30,9 @@ def spin() -> float:
     return statistics.median(taken)
 
 
-def rounds(count: int, once: Callable[[], Row]) -> list[Row]:
+def rounds(count: int, once: Callable[[], Row], label: str) -> list[Row]:
     """`count` results of `once`, each with `spin`: the mean of the calibration loop before and after it."""
+    print(f"{label} ...", file=sys.stderr, flush=True)
     results: list[Row] = []
     before = spin()
     for _ in range(count):

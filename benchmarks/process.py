@@ -22,6 +22,7 @@ class Child:
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, **pipes: int) -> None:
         self.log = log
+        self._stopped = False
         with log.open("ab") as out:
             self.popen = subprocess.Popen(
                 [str(part) for part in command],
@@ -41,6 +42,8 @@ class Child:
 
     def stop(self) -> None:
         """End the whole group: ask, wait, kill. Safe twice."""
+        if self._stopped:
+            return
         self._signal(signal.SIGTERM)
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -48,6 +51,7 @@ class Child:
         finally:
             self._signal(signal.SIGKILL)  # also what the leader may have left behind
             self.popen.wait()
+            self._stopped = True
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone

@@ -15,16 +15,18 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from benchmarks import broker, settings
-from benchmarks.process import Child, cpu_seconds, find
+from benchmarks import settings
+from benchmarks.process import ROOT, Child, cpu_seconds, find
 from benchmarks.registry import System
 from benchmarks.tally import Tally
+from naq.testing.broker import bundled_server
 
 POLL = 0.01  # seconds between looks at the tally while jobs run
 SETTLE_POLL = 0.002  # seconds between looks at the broker once every job has run
 STALL = 20.0  # seconds without any job running after which what has not run counts as lost
 TIMEOUT = 1800.0  # seconds for a drain
-SERVERS = {"nats": "nats-server", "redis": "redis-server", "postgres": "postgres"}
+SWEEP_TIMEOUT = 60.0  # seconds to empty a store after an error
+SERVERS = {"nats": "nats-server", "redis": "redis-server", "postgres": "postgres"}  # what their processes are called
 
 
 class Drained(Struct, frozen=True):
@@ -50,17 +52,18 @@ class Session:
         tallies.mkdir()
         self.tally = Tally(tallies, jobs, stamps=stamps)
         self._environment = {**self.tally.environment, settings.MEASURE: measure}
+        self._producer = [str(system.python), "-m", "benchmarks.driver", system.module]
         self._workers: list[Child] = []
+        self._servers: list[int] = []
 
     def __enter__(self) -> Self:
         try:
             if self.system.store == "nats":
-                server, url = broker.start(self._folder)
-                self._cleanup.callback(server.stop)
-                self._environment |= {settings.NATS: url, "NAQ_BROKER_URL": url}
-            command = [self.system.python, "-m", "benchmarks.driver", self.system.module]
+                server = self._cleanup.enter_context(bundled_server(self._folder / "nats"))
+                self._servers = [server.pid] if server.pid else []
+                self._environment |= {settings.NATS: server.url, "NAQ_BROKER_URL": server.url}
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            self._driver = Child(command, self._environment, self._folder / "driver.log", **pipes)
+            self._driver = Child(self._producer, self._environment, self._folder / "driver.log", **pipes)
             self._cleanup.callback(self._driver.stop)
             self.do("clean")
         except BaseException:
@@ -72,6 +75,25 @@ class Session:
         with self._cleanup:
             if error[0] is None:
                 self.do("close")
+            else:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Empty the store through another producer: ours may be in the middle of something."""
+        self._driver.stop()
+        if self.system.store != "nats":  # that server goes, and its folder with it
+            orders = '{"do": "clean"}\n{"do": "close"}\n'
+            environment = {**os.environ, **self._environment, "PYTHONPATH": str(ROOT)}
+            subprocess.run(
+                self._producer,
+                input=orders,
+                stdout=subprocess.DEVNULL,
+                env=environment,
+                text=True,
+                cwd=ROOT,
+                timeout=SWEEP_TIMEOUT,
+                check=False,
+            )
 
     def do(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Have the producer do `name`; its answer.
@@ -117,7 +139,7 @@ class Session:
     def drain(self, jobs: int) -> Drained:
         """Wait until the broker holds nothing of jobs 0 ... `jobs` - 1."""
         first = self._first_job()
-        servers = find(SERVERS[self.system.store])
+        servers = self._servers or find(SERVERS[self.system.store])
         started, broker_cpu = time.monotonic(), cpu_seconds(servers)
         workers_cpu = self._wait_until_run(jobs)
         deadline = time.monotonic() + STALL

@@ -27,7 +27,7 @@ def row(system: System, jobs: int, count: int, processes: int, measure: str = "d
             with session.workers(processes):
                 return outcome(session.drain(jobs))
 
-    results = rounds(count, once)
+    results = rounds(count, once, f"{measure}: {system.name}, {jobs:,} jobs, {processes} worker process(es)")
     facts = {
         "jobs": jobs,
         "lost": sum(result["lost"] for result in results),

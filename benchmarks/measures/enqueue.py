@@ -20,8 +20,10 @@ def enqueue(systems: Sequence[System], jobs: int, count: int) -> list[Row]:
                 alone = session.do("one_by_one", first=0, count=jobs)["seconds"]
                 together = session.do("in_bulk", first=jobs, count=many)["seconds"]
                 stored = session.do("pending", count=jobs + many)["pending"]
-            return {"one_by_one_per_s": jobs / alone, "batched_per_s": many / together, "stored": stored}
+            if stored != jobs + many:
+                raise RuntimeError(f"{system.name}: {jobs + many:,} jobs enqueued, {stored:,} in the store")
+            return {"one_by_one_per_s": jobs / alone, "batched_per_s": many / together}
 
-        results = rounds(count, once)
+        results = rounds(count, once, f"enqueue: {system.name}")
         rows.append(summary("enqueue", system.name, results, "one_by_one_per_s", "batched_per_s", jobs=jobs, many=many))
     return rows

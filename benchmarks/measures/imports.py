@@ -1,4 +1,4 @@
-"""What `import naq` adds to the start of a bare Python."""
+"""What naq adds to the start of a bare Python."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from benchmarks.measure import Row, median, rounds, summary
 from benchmarks.process import OWN, ROOT
 
 REPEATS = 15  # starts of each kind a round, alternating
+APP = "from naq import Naq; app = Naq('bench'); app.task(name='job')(lambda: None)"
 
 
 def started(statement: str) -> float:
@@ -19,12 +20,12 @@ def started(statement: str) -> float:
 
 
 def imports(count: int) -> list[Row]:
-    """One row: bare, with naq, and the difference, in milliseconds; compiled files are warm."""
-    started("import naq")
+    """One row: a bare Python, what `import naq` adds, and what a first app and task add; compiled files are warm."""
+    started(APP)
 
     def once() -> Row:
-        pairs = [(started("pass"), started("import naq")) for _ in range(REPEATS)]
-        bare, full = median(bare for bare, _ in pairs), median(full for _, full in pairs)
-        return {"bare_ms": bare, "full_ms": full, "import_ms": full - bare}
+        taken = [(started("pass"), started("import naq"), started(APP)) for _ in range(REPEATS)]
+        bare, imported, used = (median(column) for column in zip(*taken, strict=True))
+        return {"bare_ms": bare, "import_ms": imported - bare, "app_ms": used - bare}
 
-    return [summary("import", "naq", rounds(count, once), "bare_ms", "full_ms", "import_ms")]
+    return [summary("import", "naq", rounds(count, once, "import"), "bare_ms", "import_ms", "app_ms")]

@@ -29,5 +29,5 @@ def latency(systems: Sequence[System], count: int, calls: int = CALLS) -> list[R
             values = [percentile(data, percent) for data in (starts, ends) for percent in (50, 99)]
             return dict(zip(KEYS, values, strict=True))
 
-        rows.append(summary("latency", system.name, rounds(count, once), *KEYS, calls=calls))
+        rows.append(summary("latency", system.name, rounds(count, once, f"latency: {system.name}"), *KEYS, calls=calls))
     return rows

@@ -29,7 +29,7 @@ def memory(systems: Sequence[System], jobs: int) -> list[Row]:
             facts = {"lost": drained.lost, "twice": drained.twice}
             return {"rss_mb": sizes[0], "growth_mb": growth, "sizes_mb": sizes, **facts}
 
-        (result,) = rounds(1, once)
+        (result,) = rounds(1, once, f"memory: {system.name}, {jobs * steps:,} jobs")
         facts = {"jobs": jobs, "then": jobs * steps, "lost": result["lost"], "twice": result["twice"]}
         rows.append(summary("memory", system.name, [result], "rss_mb", "growth_mb", **facts))
     return rows

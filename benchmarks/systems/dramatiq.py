@@ -45,7 +45,7 @@ class Dramatiq:
         return sum(1 for key in self.redis.scan_iter(count=10_000) if len(key) == 32)  # named by an MD5
 
     async def close(self) -> None:
-        redis_store.clean()
+        redis_store.wipe()
         self.redis.close()
 
 

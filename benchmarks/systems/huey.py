@@ -40,7 +40,7 @@ class Huey:
         return app.result_count()
 
     async def close(self) -> None:
-        redis_store.clean()
+        redis_store.wipe()
 
 
 adapter = Huey

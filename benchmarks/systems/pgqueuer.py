@@ -69,9 +69,8 @@ class Pgqueuer:
             assert await watcher.wait_for(job_id) == "successful"
 
     async def pending(self, jobs: int) -> int:
-        del jobs
         table = f"{POSTGRES_SCHEMA}.pgqueuer"  # a row is deleted when its job is done
-        return await self.connection.fetchval(f"select count(*) from (select 1 from {table} limit 1000) as first")
+        return await self.connection.fetchval(f"select count(*) from (select 1 from {table} limit $1) as first", jobs)
 
     async def results(self) -> int | None:
         return None

@@ -10,7 +10,14 @@ MARKER = "naq-bench"  # says that the database is ours to empty
 
 
 def clean() -> None:
-    """Empty our database.
+    """Empty our database, and mark it as ours."""
+    wipe()
+    with redis.Redis.from_url(redis_url()) as client:
+        client.set(MARKER, "1")
+
+
+def wipe() -> None:
+    """Leave nothing in our database.
 
     Raises:
         RuntimeError: it holds keys and not our marker, so it is not ours.
@@ -18,9 +25,8 @@ def clean() -> None:
     with redis.Redis.from_url(redis_url()) as client:
         if client.dbsize() and not client.exists(MARKER):
             raise RuntimeError(f"Redis database {REDIS_DATABASE} holds foreign keys; the benchmarks will not empty it")
-        client.set(MARKER, "1")
+        client.set(MARKER, "1")  # should the next call be cut short, the rest is still known as ours
         client.flushdb()
-        client.set(MARKER, "1")
 
 
 def count(pattern: str) -> int:

@@ -55,7 +55,7 @@ class Saq:
 
     async def close(self) -> None:
         await queue.disconnect()
-        await asyncio.to_thread(redis_store.clean)
+        await asyncio.to_thread(redis_store.wipe)
 
 
 adapter = Saq

@@ -55,7 +55,7 @@ class TaskiqRedis:
     async def close(self) -> None:
         await broker.shutdown()
         await self.redis.aclose()
-        await asyncio.to_thread(redis_store.clean)
+        await asyncio.to_thread(redis_store.wipe)
 
 
 adapter = TaskiqRedis
