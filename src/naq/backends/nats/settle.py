@@ -11,7 +11,7 @@ from naq.backends.nats.api import Message, read_ack
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.fetch import ACK, NAK, Fetch
 from naq.codec.record import decode_record, encode_record
-from naq.faults import fault
+from naq.faults import fault, is_armed
 from naq.job import JobRecord, JobSpec, JobState
 
 
@@ -43,7 +43,9 @@ class Settle(Fetch):
                 header = messages.block(f"{messages.EXPECT}: {before.sequence}\r\n")
         body = encode_record(record)
         sent = self.courier.publish(subject.encode(), body, header, timeout=self.config.publish_timeout)
-        fault("complete.record_sent")
+        if is_armed("complete.record_sent"):
+            await self.link.flush()  # or the record would die with this process, unsent
+            fault("complete.record_sent")
         try:
             await sent
         except Conflict:

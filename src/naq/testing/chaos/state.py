@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from naq.backends.base import Backend, DeadLetter, QueueStats
+from naq.codec.record import decode_record
 from naq.job import JobRecord
-
-_decode_record = msgspec.json.Decoder(JobRecord).decode
 
 
 class Stored(Struct, frozen=True):
@@ -53,7 +51,7 @@ async def read_state(backend: Backend, job_ids: Iterable[str], *, queues: Sequen
     while page := await backend.read(after=cursor):
         for cursor, event in page:  # noqa: B007 - the last cursor is where the next page begins
             if event.kind == "record":
-                records.setdefault(event.job_id, []).append(Stored(event.at, _decode_record(event.data)))
+                records.setdefault(event.job_id, []).append(Stored(event.at, decode_record(event.data)))
     visible: dict[str, JobRecord] = {}
     for job_id in job_ids:
         if job_id not in records and (known := await backend.get(job_id)) is not None:
