@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Final
 
 from cyclopts import App
@@ -14,15 +15,15 @@ from naq._version import __version__
 from naq.cli.exits import Exit, exit_for
 from naq.exceptions import NaqException
 
-#: Where each command is, and what it says of itself in the list, so that the list imports none of them.
 COMMANDS: Final = {
-    "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them."),
-    "version": ("naq.cli.version:version", "Print the versions of naq and what it stands on."),
+    "worker": "naq.cli.worker:worker",
+    "version": "naq.cli.version:version",
 }
 
 
-def build() -> App:
-    """The parser."""
+def build(args: Sequence[str]) -> App:
+    """The parser for `args`: of a command they name, only that one is imported; a list of all needs all."""
+    named = any(arg in COMMANDS for arg in args)
     app = App(
         name="naq",
         help="Background jobs for Python that need nothing to start and that nobody outgrows.",
@@ -30,8 +31,8 @@ def build() -> App:
         help_format="plaintext",
         result_action="return_value",
     )
-    for name, (place, text) in COMMANDS.items():
-        app.command(place, name=name, help=text)
+    for name, place in COMMANDS.items():
+        app.command(place if named else _load(place), name=name)
     return app
 
 
@@ -39,7 +40,7 @@ def run(args: Sequence[str]) -> int:
     """Run the command that `args` name; its exit code. Errors are one line on stderr, with --debug a traceback."""
     debug = "--debug" in args
     try:
-        result: object = build()(
+        result: object = build(args)(
             [arg for arg in args if arg != "--debug"], exit_on_error=False, print_error=False, help_on_error=False
         )
     except CycloptsError as error:
@@ -57,6 +58,11 @@ def run(args: Sequence[str]) -> int:
         _say(f"this is a bug in naq {__version__}, please report it with the lines above ({type(error).__name__})")
         return exit_for(error)
     return result if isinstance(result, int) else Exit.DONE
+
+
+def _load(place: str) -> Callable[..., object]:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
 def _say(text: str) -> None:
