@@ -196,6 +196,13 @@ def test_a_size_limit():
         encode_envelope(envelope, limit=size - 1)
 
 
+def test_a_message_over_the_limit_is_not_read():
+    payload = b'{"v":1,"task":"a"}'
+    assert decode_envelope(payload, limit=len(payload)).task == "a"
+    with pytest.raises(PayloadTooLarge, match="malformed job: 18 bytes, more than the limit of 17"):
+        decode_envelope(payload, limit=17)
+
+
 def test_text_that_is_none_cannot_be_encoded():
     with pytest.raises(SerializationError, match="job of task 'a' cannot be encoded"):
         encode_envelope(Envelope(v=1, task="a", parent="\ud800"))

@@ -83,12 +83,15 @@ def encode_envelope(envelope: Envelope, *, limit: int | None = None) -> bytes:
     return payload
 
 
-def decode_envelope(payload: bytes) -> Envelope:
+def decode_envelope(payload: bytes, *, limit: int | None = None) -> Envelope:
     """The envelope that `payload` is. Arguments stay encoded: only their syntax is looked at.
 
     Raises:
+        PayloadTooLarge: longer than `limit` bytes; nothing of it was read.
         SerializationError: it is no envelope of a version we know; says why.
     """
+    if limit is not None and len(payload) > limit:
+        raise PayloadTooLarge(f"malformed job: {len(payload)} bytes, more than the limit of {limit} (max_payload)")
     try:
         envelope = _decode(payload)
     except READ_ERRORS as error:

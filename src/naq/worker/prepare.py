@@ -67,7 +67,7 @@ class Preparation:
     def read_envelope(self, flight: Flight) -> Outcome | None:
         """Bytes -> envelope. What is none goes to the dead letters; what came too late is expired."""
         try:
-            envelope = decode_envelope(flight.claim.job.payload)
+            envelope = decode_envelope(flight.claim.job.payload, limit=self._rules.max_payload)
         except SerializationError as error:
             return Rejected(str(error))
         flight.envelope = envelope
