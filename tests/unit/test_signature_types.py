@@ -14,8 +14,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from naq.codec.signature import Signature
+from naq.exceptions import SerializationError
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -289,3 +291,40 @@ def test_protocols_and_abstract_classes_say_nothing_about_the_form():
     for annotation in (Sized, typing.Iterable[int], typing.Hashable, T):
         signature = task_for(annotation)
         assert signature.decode(*signature.encode(([1],), {}))[0] == ([1],)
+
+
+def everything(
+    a: int, b: Order | None = None, *rest: datetime, c: dict[UUID, Decimal] | None = None, **extra: Circle | Square
+) -> None: ...
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+PLAUSIBLE = st.sampled_from(["2026-07-01T12:00:00", "1.5", str(UUID(int=1)), "circle", "square", "P1D"])
+JSON = st.recursive(
+    PLAIN | PLAUSIBLE,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "items", "at", "type", "side", "sku", "price"]) | st.text(), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON, max_size=4), st.dictionaries(st.sampled_from("abc") | st.text(), JSON, max_size=3))
+def test_any_json_fits_the_function_or_is_a_serialization_error(args: list[Any], kwargs: dict[str, Any]):
+    signature = Signature.of(everything)
+    try:
+        values, named = signature.decode(Raw(msgspec.json.encode(args)), Raw(msgspec.json.encode(kwargs)))
+    except SerializationError:
+        return
+    everything(*values, **named)
+    # What was read can be sent on, and is the same again.
+    assert signature.decode(*signature.encode(values, named)) == (values, named)
+
+
+@given(st.binary(), st.binary())
+def test_any_bytes_fit_the_function_or_are_a_serialization_error(args: bytes, kwargs: bytes):
+    with pytest.raises(SerializationError):
+        Signature.of(everything).decode(Raw(args), Raw(kwargs))
