@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from naq import clock
 from naq.backends.base import Claim, EnqueueResult, Extended, Maintained, lease_margin
-from naq.backends.memory.check import check_jobs
+from naq.backends.check import check_jobs
 from naq.backends.memory.instance import Instance
 from naq.backends.memory.store import MAX_JOBS
 from naq.exceptions import NaqBackpressureError

@@ -168,8 +168,16 @@ class TestRefused:
 
     @scenario
     async def test_headers_that_reach_beyond_themselves(self, bench: Bench) -> None:
-        """Line ends and NUL in a name or value, a colon or nothing in a name, and text that is not ASCII."""
-        for headers in ({"a": "b\r\nc: d"}, {"a\r\nb": "c"}, {"a": "b\x00"}, {"a:b": "c"}, {"": "c"}, {"a": "ü"}):
+        """Line ends and NUL in a name or value, a colon, a space or nothing as a name, and text that is not ASCII."""
+        for headers in (
+            {"a": "b\r\nc: d"},
+            {"a\r\nb": "c"},
+            {"a": "b\x00"},
+            {"a:b": "c"},
+            {"a b": "c"},
+            {"": "c"},
+            {"a": "ü"},
+        ):
             await _refused(bench, ConfigurationError, headers=headers)
 
     @scenario

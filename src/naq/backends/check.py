@@ -1,4 +1,4 @@
-"""What may be stored at all: checked before anything is."""
+"""What may be stored at all, the same for every backend: checked before anything is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from naq.exceptions import ConfigurationError, PayloadTooLarge
 from naq.job import PRIORITIES, JobSpec
 from naq.names import check_token, is_token
 
+_BREAKS: Final = {":", " "}  # what would end a header's name on the wire
 _LINE: Final = 4  # bytes that stand around a header on the wire, counted as the codec counts them
 
 
 def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -> None:
     """Refuse the whole batch if one of it is no good.
+
+    `max_payload` and `max_headers` are in bytes, for each job.
 
     Raises:
         ConfigurationError: a name, priority, time or header that is not allowed.
@@ -42,9 +45,9 @@ def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -
 def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:
     size = 0
     for name, value in headers.items():
-        if not (name and (name + value).isascii() and (name + value).isprintable()) or ":" in name:
+        if not (name and (name + value).isascii() and (name + value).isprintable()) or set(name) & _BREAKS:
             raise ConfigurationError(
-                f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and no ':' in the name"
+                f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and neither ':' nor ' ' in the name"
             )
         size += len(name) + len(value) + _LINE
     if size > limit:
