@@ -47,7 +47,8 @@ def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:
     for name, value in headers.items():
         if not (name and (name + value).isascii() and (name + value).isprintable()) or set(name) & _BREAKS:
             raise ConfigurationError(
-                f"header {name[:80]!r} of job {job_id} is not allowed: use printable ASCII, and neither ':' nor ' ' in the name"
+                f"header {name[:80]!r} of job {job_id} is not allowed: "
+                "use printable ASCII, and neither ':' nor ' ' in the name"
             )
         size += len(name) + len(value) + _LINE
     if size > limit:
