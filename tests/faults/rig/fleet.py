@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from pathlib import Path
@@ -17,7 +17,7 @@ from naq import Naq, clock
 from naq.backends.base import Backend
 from naq.backends.nats.broker.process import ServerProcess
 from naq.exceptions import NaqConnectionError
-from naq.job import JobSpec
+from naq.job import JobRecord, JobSpec
 from naq.testing.chaos import (
     Enqueue,
     Execution,
@@ -217,6 +217,12 @@ class Rig:
         report = check(self.ops(), state, expected)
         report.verify(*sometimes)
         return report
+
+    async def ended_jobs(self, job_ids: Iterable[str]) -> list[JobRecord]:
+        """The final records of those of these jobs that have one; all of them must be known."""
+        known = {job_id: await self.broker.get(job_id) for job_id in job_ids}
+        assert None not in known.values(), f"unknown jobs among {known}"
+        return [record for record in known.values() if record is not None and record.is_final]
 
     async def stop(self, *workers: Process) -> None:
         """End workers in order, and insist that they end well."""

@@ -26,7 +26,7 @@ def log() -> OpLog:
 
 
 def _open(gate: str) -> bool:
-    return Path(gate).exists()
+    return Path(gate.format(pid=os.getpid())).exists()
 
 
 def make_app(**settings: Unpack[Settings]) -> Naq:
@@ -41,7 +41,7 @@ def make_app(**settings: Unpack[Settings]) -> Naq:
 
     @app.task(name="gated")
     async def gated(gate: str) -> str:
-        """Runs until the file `gate` exists."""
+        """Runs until the file `gate` exists, in which ``{pid}`` stands for the worker's process."""
         with log().execution():
             while not _open(gate):  # noqa: ASYNC110 - the gate is another process's
                 await asyncio.sleep(LOOK)

@@ -116,8 +116,8 @@ class Lane:
             if self.outstanding > 0:
                 self.outstanding -= 1
             self._pause = BACKOFF_FIRST
-            # What is read now arrived after the loop's last tick; its lease has run since then at most.
-            self.buffer.append((self._link.ticked_at, (subject, reply, payload, header)))
+            # When the broker sent it, and its lease began, is not known; that it was after this, is.
+            self.buffer.append((self._link.fenced_at, (subject, reply, payload, header)))
             self._arrived()
             return
         self._on_status(header[9:12], header)

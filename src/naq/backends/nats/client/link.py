@@ -50,7 +50,6 @@ class Link:
     Attributes:
         wire: the live connection, or None while there is none.
         server: what the server last said of itself (its INFO).
-        ticked_at: monotonic seconds of the loop's last tick: whatever is read now arrived after it.
         on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and every `TICK` seconds.
     """
 
@@ -60,7 +59,6 @@ class Link:
         self._name = name
         self.wire: Wire | None = None
         self.server: dict[str, Any] = {}
-        self.ticked_at = clock.monotonic()
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
         self.on_tick: list[Callable[[], None]] = []
@@ -117,6 +115,11 @@ class Link:
     def heard_ago(self) -> float:
         """Seconds since the server was last heard of."""
         return clock.monotonic() - self.wire.heard_at if self.wire is not None else float("inf")
+
+    @property
+    def fenced_at(self) -> float:
+        """Monotonic seconds after which the broker sent whatever is read now; see `Wire`."""
+        return self.wire.fenced_at if self.wire is not None else float("-inf")
 
     async def wait_up(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a connection; whether there is one."""
@@ -223,10 +226,10 @@ class Link:
         """Until `wire` is closed or deaf."""
         while wire.is_connected:
             await asyncio.sleep(TICK)
-            self.ticked_at = now = clock.monotonic()
-            if now - wire.heard_at > UNHEARD and wire.heard_at > 0:
+            if clock.monotonic() - wire.heard_at > UNHEARD and wire.heard_at > 0:
                 self._last_error = f"nothing heard for {UNHEARD:g} s"
                 return
+            wire.probe()
             self._tell(self.on_tick)
 
     def _lost(self) -> None:

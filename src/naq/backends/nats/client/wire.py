@@ -87,20 +87,30 @@ class MessageParser(Parser):
         self._rest = bytearray(data[position:]) if position < end else bytearray()
 
 
+class _Probe(asyncio.Future[bool]):
+    """A PING of ours; the server's PONG to it separates what it sent before from what it sends after."""
+
+    sent_at = 0.0
+
+
 class Wire(Client):
     """A nats-py client whose messages are dispatched by subscription id, without tasks, queues or header parsing.
 
     Attributes:
         handlers: by subscription id, as the bytes that stand in the protocol.
         heard_at: monotonic seconds at which the server was last heard of.
+        fenced_at: monotonic seconds after which the server sent whatever is read now. Bytes may have lain in the
+            socket for as long as this process was frozen, so the time of reading says nothing; but what follows a
+            PONG was sent after the PING.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.handlers: dict[bytes, Handler] = {}
-        self.heard_at = clock.monotonic()
+        self.heard_at = self.fenced_at = clock.monotonic()
         self._ps = MessageParser(self)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._probe: _Probe | None = None
 
     async def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
         """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`."""
@@ -128,6 +138,33 @@ class Wire(Client):
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
             queue.put_nowait(self._loop.create_future())
+
+    def probe(self) -> None:
+        """Let `fenced_at` move to now once the server has answered; does nothing while it has not answered the last."""
+        if self._probe is None:
+            self._probe = probe = _Probe()
+            probe.sent_at = clock.monotonic()
+            self._waiting.append(probe)
+            self.send(b"PING\r\n")
+
+    @property
+    def _waiting(self) -> list[asyncio.Future[bool]]:
+        """Who waits for a PONG, in order."""
+        pongs: list[Any] = self._pongs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return pongs
+
+    async def _process_pong(self) -> None:
+        # nats-py's own fails on a PONG that nobody waits for any more, and its read loop ends with that.
+        if not self._waiting:
+            return
+        asked = self._waiting.pop(0)
+        self._pongs_received += 1
+        self._pings_outstanding = 0
+        if isinstance(asked, _Probe):
+            self.fenced_at = asked.sent_at
+            self._probe = None
+        if not asked.done():
+            asked.set_result(True)
 
     @property
     def unsent(self) -> int:
