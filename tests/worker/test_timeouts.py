@@ -164,13 +164,12 @@ def test_a_timeout_leaves_the_settling_alone() -> None:
 
     @app.task(name="edge", timeout=0.02)
     async def edge() -> str:
-        time.sleep(0.05)  # over the time when it returns, so that the timer is due at once
+        time.sleep(0.05)  # noqa: ASYNC251  over the time when it returns, so that the timer is due at once
         return "done"
 
     async def test() -> None:
         async with working(app):
-            for _ in range(5):
-                values.append(await (await edge.enqueue()).result(timeout=5))
+            values.extend([await (await edge.enqueue()).result(timeout=5) for _ in range(5)])
 
     run(test())
     assert values == ["done"] * 5

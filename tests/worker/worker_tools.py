@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -22,12 +22,12 @@ _numbers = count(1)
 
 def make_app(**settings: Any) -> Naq:
     """An app whose jobs live in a store that no other test sees."""
-    settings = {"shutdown_timeout": 5.0, **settings}
-    return Naq("test", **{"broker_url": f"memory:worker-tests-{next(_numbers)}", **settings})
+    chosen: Any = {"shutdown_timeout": 5.0, "broker_url": f"memory:worker-tests-{next(_numbers)}", **settings}
+    return Naq("test", **chosen)
 
 
 @asynccontextmanager
-async def working(app: Naq, **options: Any) -> AsyncIterator[Worker]:
+async def working(app: Naq, **options: Any) -> AsyncGenerator[Worker]:
     """A worker of `app` that runs while the block does, and is stopped well afterwards."""
     worker = Worker(app, **options)
     running = asyncio.create_task(worker.run())
@@ -76,12 +76,12 @@ async def ended(job: Job[Any]) -> JobRecord:
 async def running_state(job: Job[Any]) -> None:
     """Wait until a worker has `job`."""
     async with asyncio.timeout(DEADLINE):
-        while await job.status() is not JobState.RUNNING:
+        while await job.status() is not JobState.RUNNING:  # noqa: ASYNC110  the store has no event for it
             await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def store(app: Naq) -> AsyncIterator[Backend]:
+async def store(app: Naq) -> AsyncGenerator[Backend]:
     """A backend on the app's store, for what producers of other languages do."""
     backend = from_url(app.config)
     await backend.open(["default"])
@@ -103,3 +103,27 @@ async def take(app: Naq, *, lease: float, limit: int = 1) -> list[Claim]:
     """Claim jobs as a worker that dies right afterwards."""
     async with store(app) as backend:
         return await backend.fetch(["default"], limit=limit, lease=lease, wait=DEADLINE)
+
+
+@asynccontextmanager
+async def working_elsewhere(app: Naq) -> AsyncGenerator[Worker]:
+    """A worker of `app` in a thread and on an event loop of its own, as if in another process."""
+    worker = Worker(app)
+    ready = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def work() -> None:
+        loops.append(asyncio.get_running_loop())
+        running = asyncio.ensure_future(worker.run())
+        await worker.wait_ready()
+        ready.set()
+        await running
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    await until(ready.is_set)
+    try:
+        yield worker
+    finally:
+        loops[0].call_soon_threadsafe(worker.stop)
+        await until(lambda: not thread.is_alive())

@@ -119,8 +119,8 @@ class Crew:
         self.lifeline.say("stopping")
         await self._upkeep.stop()
         await self._upkeep.resign()
-        stuck = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
+        strays = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
         for service in reversed(self._services):
             await service.stop()
         await self._journal.last_words(FAREWELL)
-        self.left_behind = self._threads.close() + sum(flight.waiter is None for flight in stuck)
+        self.left_behind = strays + self._threads.close()

@@ -57,6 +57,7 @@ class Executor:
         self._torn_down = torn_down
         self._loop = asyncio.get_running_loop()
         self._beside: set[asyncio.Task[None]] = set()
+        self._strays: set[asyncio.Task[None]] = set()  # left behind, with code that ignores its cancellation
 
     def start(self, claim: Claim) -> None:
         """Take `claim` on; it holds a slot until its code has ended."""
@@ -163,6 +164,9 @@ class Executor:
         flight.abandoned = True
         self._flights.end(flight)
         self._runner.abandon(flight)
+        if flight.work is not None:
+            self._strays.add(flight.work)
+            flight.work.add_done_callback(self._strays.discard)
         task = self._loop.create_task(self._settle_without(flight, self._judge.interrupted(flight)))
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -175,12 +179,12 @@ class Executor:
         finally:
             self._flights.remove(flight)
 
-    async def close(self) -> list[Flight]:
-        """Stop whatever is left, unsettled; those whose code does not even end now."""
-        left = self._flights.snapshot()
-        tasks = [*self._beside, *(flight.work for flight in left if flight.work is not None)]
+    async def close(self) -> int:
+        """Stop whatever is left, unsettled; how many coroutines do not even end now."""
+        tasks = {*self._beside, *self._strays}
+        tasks.update(flight.work for flight in self._flights.snapshot() if flight.work is not None)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=LAST_WORDS)
-        return [flight for flight in left if flight.work is not None and not flight.work.done()]
+            _, tasks = await asyncio.wait(tasks, timeout=LAST_WORDS)
+        return len(tasks)

@@ -13,7 +13,7 @@ from naq.worker.service import Service
 log = logging.getLogger("naq.worker")
 
 #: Seconds the main loop may take to answer before somebody is told.
-BLOCKED: Final = 2.0
+BLOCKED: Final = 1.0
 
 
 class Watchdog(Service):
