@@ -38,7 +38,7 @@ class Events(Letters):
         def on_news(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
             news.set()
 
-        tokens = [await self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
+        tokens = [self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
         until = clock.monotonic() + wait
         try:
             while True:

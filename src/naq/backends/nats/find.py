@@ -20,6 +20,7 @@ from naq.exceptions import JobNotFoundError, NaqConnectionError, ResultTimeout
 from naq.job import JobRecord, JobSpec, JobState
 from naq.names import is_token
 
+LOOK_FIRST: Final = 0.05  # seconds until a waiter makes sure that there is such a job; most are done by then
 LOOK_AGAIN: Final = 5.0  # seconds between two looks of a waiter whose push may have been lost
 
 
@@ -103,14 +104,16 @@ class Find(Settle):
             pushed.append(payload)
             news.set()
 
-        token = await self.link.listen(self.subjects.pushed(job_id), on_record)
+        token = self.link.listen(self.subjects.pushed(job_id), on_record)
         self.link.on_up.append(news.set)
         until = clock.monotonic() + timeout if timeout is not None else float("inf")
         try:
+            patience = LOOK_FIRST
             while True:
-                record = await self._final(job_id, until)
+                record = await self._final(job_id, until, sure=patience > LOOK_FIRST)
                 if record is None:
-                    await _until_set(news, min(until - clock.monotonic(), LOOK_AGAIN))
+                    await _until_set(news, min(until - clock.monotonic(), patience))
+                    patience = LOOK_AGAIN
                     # What is pushed is what was stored: the broker republishes after storing.
                     record = decode_record(pushed.pop()) if pushed else None
                 if record is not None:
@@ -122,10 +125,16 @@ class Find(Settle):
             self.link.on_up.remove(news.set)
             self.link.unlisten(token)
 
-    async def _final(self, job_id: str, until: float) -> JobRecord | None:
-        """The record of the job's latest run, or None while that is not over."""
+    async def _final(self, job_id: str, until: float, *, sure: bool) -> JobRecord | None:
+        """The record of the job's latest run, or None while that is not over.
+
+        `sure`: also find out whether there is such a job at all.
+        """
         try:
-            record, place = await asyncio.gather(self.record_of(job_id), self._waiting(job_id))
+            record = await self.record_of(job_id)
+            if record is None and not sure:
+                return None
+            place = await self._waiting(job_id)
             if record is None and place is None and (record := await self.record_of(job_id)) is None:
                 raise JobNotFoundError(f"no job and no record has the id {job_id}")
         except NaqConnectionError:

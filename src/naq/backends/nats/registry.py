@@ -44,7 +44,7 @@ class Registry(Events):
         self.must_be_open()
         subject = self.subjects.worker(check_token("worker id", worker.id))
         if worker.id not in self._probed:
-            self._probed[worker.id] = await self.link.listen(self.subjects.probe(worker.id), _alive)
+            self._probed[worker.id] = self.link.listen(self.subjects.probe(worker.id), _alive)
         await self.courier.publish(
             subject.encode(), _encode(worker), messages.block(_ttl(ttl)), timeout=self.config.publish_timeout
         )

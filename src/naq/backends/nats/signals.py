@@ -36,7 +36,7 @@ class Signals(Find):
                 inbox.get_nowait()
             inbox.put_nowait(payload)
 
-        token = await self.link.listen(self.subjects.signal("*", "*"), on_signal)
+        token = self.link.listen(self.subjects.signal("*", "*"), on_signal)
         try:
             while True:
                 try:

@@ -80,7 +80,7 @@ class Courier:
 
     async def open(self) -> None:
         """Listen for answers."""
-        await self._link.listen(self._prefix.decode() + "*", self._answered)
+        self._link.listen(self._prefix.decode() + "*", self._answered)
         self._link.on_up.append(self._resend_all)
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Courier:
                 first.set_result(header)
 
         inbox = (b"_INBOX." + bytes(NUID().next())).decode()
-        token = await self._link.listen(inbox, on_word)
+        token = self._link.listen(inbox, on_word)
         try:
             if self._link.wire is not None:
                 self._link.wire.send(b"PUB %b %b 0\r\n\r\n" % (subject.encode(), inbox.encode()))
@@ -158,7 +158,7 @@ class Courier:
             NaqConnectionError: not done within `timeout` seconds.
         """
         inbox = (b"_INBOX." + bytes(NUID().next())).decode()
-        token = await self._link.listen(inbox, on_part)
+        token = self._link.listen(inbox, on_part)
         try:
             if not await self._link.wait_up(timeout):
                 raise self._link.unreachable(timeout)

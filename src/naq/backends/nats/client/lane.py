@@ -67,14 +67,14 @@ class Lane:
         """Listen where pulls are answered."""
         self._base = inbox.encode()
         self._inbox = self._base + b".0."
-        self._token = await self._link.listen(inbox + ".0.*", self._on_message)
+        self._token = self._link.listen(inbox + ".0.*", self._on_message)
 
     async def withdraw(self) -> None:
         """Take standing pulls back, ready to ask again; what is on its way still comes, to `buffer`."""
         self.stop()
         self._generation += 1
         self._inbox = b"%b.%d." % (self._base, self._generation)
-        self._token = await self._link.listen(self._inbox.decode() + "*", self._on_message)
+        self._token = self._link.listen(self._inbox.decode() + "*", self._on_message)
 
     def stop(self) -> None:
         """Ask for no more: the broker drops the pulls. What was on its way still comes, to `buffer`."""

@@ -131,13 +131,13 @@ class Link:
                 return False
         return self.wire is not None
 
-    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
+    def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
         """Subscribe, now and after every reconnect. Returns a token for `unlisten`."""
         self._next += 1
         token = self._next
         self._subscriptions[token] = subscription = Subscription(subject, handler, group)
         if self.wire is not None:
-            subscription.sid = await self.wire.listen(subject, handler, group=group)
+            subscription.sid = self.wire.listen(subject, handler, group=group)
         return token
 
     def unlisten(self, token: int) -> None:
@@ -204,7 +204,7 @@ class Link:
         self.server = info
         self._seen = [server.geturl() for server in wire.discovered_servers]
         for subscription in self._subscriptions.values():
-            subscription.sid = await wire.listen(subscription.subject, subscription.handler, group=subscription.group)
+            subscription.sid = wire.listen(subscription.subject, subscription.handler, group=subscription.group)
         await wire.flush(timeout=5)
 
     def _check(self, info: dict[str, Any]) -> None:

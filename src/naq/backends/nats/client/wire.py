@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
 from naq import clock
@@ -24,6 +25,7 @@ _log = logging.getLogger("naq.nats")
 _CRLF: Final = b"\r\n"
 _MSG: Final = ord("M")
 _HMSG: Final = ord("H")
+OWN_SIDS: Final = 1_000_000  # our subscription ids begin above those that nats-py gives to its own
 MAX_CONTROL_LINE: Final = 4096  # bytes; the server's own default limit
 
 
@@ -109,35 +111,56 @@ class Wire(Client):
         self.handlers: dict[bytes, Handler] = {}
         self.heard_at = self.fenced_at = clock.monotonic()
         self._ps = MessageParser(self)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
+        self._last_sid = OWN_SIDS
+        self._due = False
         self._probe: _Probe | None = None
 
-    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
-        """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`."""
-        sid = self._sid + 1
+    def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
+        """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`.
+
+        nats-py is not told: it would make a queue for each, and subscribe again after reconnects that the link makes.
+        """
+        self._last_sid += 1
+        sid = self._last_sid
         self.handlers[b"%d" % sid] = handler
-        subscription: Any = await self.subscribe(subject, queue=group)  # pyright: ignore[reportUnknownMemberType]
-        taken: int = subscription._id
-        if taken != sid:
-            self.handlers[b"%d" % taken] = self.handlers.pop(b"%d" % sid)
-        return taken
+        self.send(f"SUB {subject} {group} {sid}\r\n".encode() if group else f"SUB {subject} {sid}\r\n".encode())
+        return sid
 
     def unlisten(self, sid: int) -> None:
         """End a subscription; messages already on their way are dropped."""
-        if self.handlers.pop(b"%d" % sid, None) is not None:
-            self._subs.pop(sid, None)
-            if self.is_connected:
-                self.send(b"UNSUB %d\r\n" % sid)
+        if self.handlers.pop(b"%d" % sid, None) is not None and self.is_connected:
+            self.send(b"UNSUB %d\r\n" % sid)
 
     def send(self, command: bytes) -> None:
         """Put a protocol command on its way; it is written when the loop comes round, with all others of this turn."""
         self._pending.append(command)
         self._pending_data_size += len(command)
-        queue = self._flush_queue
-        if queue is not None and queue.empty():
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            queue.put_nowait(self._loop.create_future())
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._write_out)
+
+    async def flush(self, timeout: int = 10) -> None:
+        """Until the server has answered a PING that follows everything sent so far."""
+        self._write_out()
+        await super().flush(timeout)
+
+    def _write_out(self) -> None:
+        """Hand what was sent in this turn of the loop to the socket, without nats-py's flusher task in between."""
+        self._due = False
+        transport = self._transport
+        if not self._pending or not self.is_connected or transport is None:
+            return
+        if not isinstance(transport, TcpTransport):
+            # A web socket sends frames from a task of its own.
+            if self._flush_queue is not None and self._flush_queue.empty():
+                self._flush_queue.put_nowait(self._loop.create_future())
+            return
+        commands, self._pending, self._pending_data_size = self._pending, [], 0
+        try:
+            transport.writelines(commands)
+        except (OSError, RuntimeError):
+            _log.debug("the connection went away under a write; the read side reports it", exc_info=True)
 
     def probe(self) -> None:
         """Let `fenced_at` move to now once the server has answered; does nothing while it has not answered the last."""
