@@ -72,12 +72,13 @@ def main() -> int:
     commands = measures(options, systems)
     rows: list[measure.Row] = []
     try:
-        for name in MEASURES if options.command == "all" else [options.command]:
-            found = commands[name]()
-            rows += found
-            print(measure.markdown(found), flush=True)
-            if options.json:
-                measure.save(options.json, rows)
+        with environment.alone():
+            for name in MEASURES if options.command == "all" else [options.command]:
+                found = commands[name]()
+                rows += found
+                print(measure.markdown(found), flush=True)
+                if options.json:
+                    measure.save(options.json, rows)
     except KeyboardInterrupt:
         print("stopped; everything that was started is stopped too", file=sys.stderr)
         return 130

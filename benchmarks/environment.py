@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import tempfile
 import venv
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.process import PEERS
@@ -19,6 +23,18 @@ def make() -> None:
     pip = [PEERS / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "install", "--upgrade", "-r", REQUIREMENTS], check=True)
     subprocess.run([*pip, "list"], check=True)
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Wait until no other run is under way on this machine: two would share stores, and neither would mean anything."""
+    with (Path(tempfile.gettempdir()) / "naq-benchmarks.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run of the benchmarks is under way; waiting for its end", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def require(*, peers: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from benchmarks.process import OWN, PEERS
+from benchmarks.settings import CONCURRENCY
 
 
 class Adapter(Protocol):
@@ -75,9 +76,14 @@ class System(Struct, frozen=True, kw_only=True):
     def python(self) -> Path:
         return (OWN if self.own else PEERS) / "python"
 
+    @property
+    def at_once(self) -> str:
+        """`concurrency`, or what the environment says instead, for finding the best."""
+        return os.environ.get(CONCURRENCY, str(self.concurrency))
+
     def commands(self, processes: int) -> list[list[str]]:
         """What to start for `processes` worker processes."""
-        facts = {"processes": processes, "concurrency": os.environ.get("BENCH_CONCURRENCY", self.concurrency)}
+        facts = {"processes": processes, "concurrency": self.at_once}
         program, *arguments = (part.format(**facts) for part in self.worker)
         command = [str((OWN if self.own else PEERS) / program), *arguments]
         return [command] if self.forks else [command] * processes
@@ -122,9 +128,9 @@ SYSTEMS = {
             name="saq",
             module="benchmarks.systems.saq",
             worker=("saq", "benchmarks.systems.saq.settings", "--workers", "{processes}", "--quiet"),
-            concurrency=100,
+            concurrency=20,
             store="redis",
-            setting="concurrency 100, results for 600 s (default); no bulk call, windows of 500 gathered",
+            setting="concurrency 20, results for 600 s (default); no bulk call, windows of 500 gathered",
         ),
         System(
             name="taskiq-nats",
@@ -152,7 +158,7 @@ SYSTEMS = {
             name="huey",
             module="benchmarks.systems.huey",
             worker=("huey_consumer", "benchmarks.systems.huey.app", "-k", "thread", "-w", "{concurrency}", "-n", "-q"),
-            concurrency=4,
+            concurrency=2,
             store="redis",
             forks=False,
             setting="blocking Redis list, `-k thread`; no acknowledgements; no bulk call",
@@ -164,20 +170,20 @@ SYSTEMS = {
                 *("dramatiq", "benchmarks.systems.dramatiq", "--processes", "{processes}"),
                 *("--threads", "{concurrency}", "--skip-logging"),
             ),
-            concurrency=8,
+            concurrency=16,
             store="redis",
-            setting="8 threads (default), Redis results; no bulk call",
+            setting="16 threads, Redis results; no bulk call",
         ),
         System(
             name="pgqueuer",
             module="benchmarks.systems.pgqueuer",
             worker=("python", "-m", "benchmarks.systems.pgqueuer", "{concurrency}"),
-            concurrency=500,
+            concurrency=1000,
             store="postgres",
             forks=False,
             scale=2,
             results=False,
-            setting="durable tables (default), batches of 500; bulk: list insert of 1,000; keeps no results",
+            setting="durable tables (default), batches of 1,000; bulk: list insert of 1,000; keeps no results",
         ),
     )
 }

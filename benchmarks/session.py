@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -23,6 +24,7 @@ from naq.testing.broker import bundled_server
 
 POLL = 0.01  # seconds between looks at the tally while jobs run
 SETTLE_POLL = 0.002  # seconds between looks at the broker once every job has run
+LOGS = "BENCH_LOGS"  # set: show what the workers said
 STALL = 20.0  # seconds without any job running after which what has not run counts as lost
 TIMEOUT = 1800.0  # seconds for a drain
 SWEEP_TIMEOUT = 60.0  # seconds to empty a store after an error
@@ -36,7 +38,10 @@ class Drained(Struct, frozen=True):
     seconds: float
     lost: int
     twice: int
+    left: int  # what the broker still held when nothing had changed for `STALL` seconds; `seconds` ends before those
     results: int | None
+    settle_seconds: float  # of `seconds`: after the last job had run, until the broker held nothing
+    shares: list[int]  # jobs that each worker process ran
     worker_cores: float  # CPU seconds a second of all worker processes together
     broker_cores: float
 
@@ -51,7 +56,7 @@ class Session:
         tallies = self._folder / "tally"
         tallies.mkdir()
         self.tally = Tally(tallies, jobs, stamps=stamps)
-        self._environment = {**self.tally.environment, settings.MEASURE: measure}
+        self._environment = {**self.tally.environment, settings.MEASURE: measure, settings.CONCURRENCY: system.at_once}
         self._producer = [str(system.python), "-m", "benchmarks.driver", system.module]
         self._workers: list[Child] = []
         self._servers: list[int] = []
@@ -128,12 +133,9 @@ class Session:
                 self._workers.append(child)
             try:
                 yield
-            except BaseException:
-                if os.environ.get("BENCH_LOGS"):
-                    for child in self._workers:
-                        print(child.log.read_text(errors="replace")[-3000:])
-                raise
             finally:
+                if os.environ.get(LOGS):
+                    print(*(child.log.read_text(errors="replace") for child in self._workers), file=sys.stderr)
                 self._workers.clear()
 
     def drain(self, jobs: int) -> Drained:
@@ -142,10 +144,8 @@ class Session:
         servers = self._servers or find(SERVERS[self.system.store])
         started, broker_cpu = time.monotonic(), cpu_seconds(servers)
         workers_cpu = self._wait_until_run(jobs)
-        deadline = time.monotonic() + STALL
-        while self.do("pending", count=jobs)["pending"] and time.monotonic() < deadline:
-            time.sleep(SETTLE_POLL)
-        end = monotonic_ns()
+        ran = monotonic_ns()
+        end, left = self._wait_until_empty(jobs)
         elapsed = max(time.monotonic() - started, 0.001)
         worker_cpu = sum(cpu_seconds([pid]) - before for pid, before in workers_cpu.items())
         broker_cpu = cpu_seconds(servers) - broker_cpu
@@ -155,7 +155,10 @@ class Session:
             seconds=(end - first) / 1e9,
             lost=lost,
             twice=twice,
+            left=left,
             results=self.do("results")["results"],
+            settle_seconds=(end - ran) / 1e9,
+            shares=self.tally.shares(),
             worker_cores=worker_cpu / elapsed,
             broker_cores=broker_cpu / elapsed,
         )
@@ -170,6 +173,16 @@ class Session:
                 raise TimeoutError(f"{self.system.name}: no job ran within 60 s; the worker said:\n{said}")
             time.sleep(SETTLE_POLL)
         return first
+
+    def _wait_until_empty(self, jobs: int) -> tuple[int, int]:
+        """When the broker's count of what is left last fell, monotonic ns, and that count: 0 unless it is stuck."""
+        left, since = jobs, monotonic_ns()
+        while left and monotonic_ns() - since < STALL * 1e9:
+            held = self.do("pending", count=jobs)["pending"]
+            if held < left:
+                left, since = held, monotonic_ns()
+            time.sleep(SETTLE_POLL if held else 0)
+        return since, left
 
     def _wait_until_run(self, jobs: int) -> dict[int, float]:
         """Until all have run, or none has for `STALL` seconds; the CPU time of each worker at its first job."""

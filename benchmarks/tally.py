@@ -87,8 +87,15 @@ class Tally:
     def look(self) -> tuple[int, list[int]]:
         """How many jobs have run (each counted once a process), and the pids that ran any; cheap enough to poll."""
         files = self._files()
-        ran = sum(self.size - data.count(0, HEADER, HEADER + self.size) for data in files.values())
+        ran = sum(self._ran(data) for data in files.values())
         return ran, [pid for pid, data in files.items() if any(data[:STAMP])]
+
+    def _ran(self, data: bytes) -> int:
+        return self.size - data.count(0, HEADER, HEADER + self.size)
+
+    def shares(self) -> list[int]:
+        """How many jobs each process ran."""
+        return [self._ran(data) for data in self._files().values()]
 
     def verdict(self, jobs: int) -> tuple[int, int]:
         """Of jobs 0 ... `jobs` - 1: how many never ran, and how many ran more than once."""

@@ -32,6 +32,7 @@ def row(system: System, jobs: int, count: int, processes: int, measure: str = "d
         "jobs": jobs,
         "lost": sum(result["lost"] for result in results),
         "twice": sum(result["twice"] for result in results),
+        "left": sum(result["left"] for result in results),
         "results": min((result["results"] for result in results if result["results"] is not None), default=None),
     }
     keys = ("jobs_per_s", "worker_cores", "broker_cores")
