@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from naq.backends.base import Claim, JobQueue
-from naq.exceptions import NaqException
+from naq.exceptions import NaqConnectionError, NaqException
 from naq.faults import fault
 from naq.job import JobRecord, JobState
 from naq.worker.flights import Flight, Flights, Phase, Verdict
@@ -28,6 +28,8 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds that interrupted code gets to end by itself before its outcome is settled without it.
 GRACE: Final = 5.0
+#: Seconds between two tries to look a job up while the backend is away.
+LOOK_AGAIN: Final = 0.5
 #: Seconds that cancelled tasks get at the very end; they only have to notice.
 LAST_WORDS: Final = 0.5
 
@@ -79,7 +81,7 @@ class Executor:
         flight.verdict = verdict
         if flight.phase is Phase.RUNNING and yields:
             self._runner.interrupt(flight, verdict)
-            self._loop.call_later(grace, self.give_up, flight)
+            flight.grace = self._loop.call_later(grace, self.give_up, flight)
 
     async def _fly(self, flight: Flight) -> None:
         outcome: Outcome | None = None
@@ -110,7 +112,7 @@ class Executor:
 
     async def _look_up(self, flight: Flight) -> Outcome | None:
         """Whether the job, which may have been seen before, is still to be run."""
-        known: JobRecord | None = await self._queue.lookup(flight.claim)
+        known = await self._known(flight)
         if known is None:
             return None
         if known.state is not JobState.CANCELLED:
@@ -119,6 +121,16 @@ class Executor:
         # nobody can read is cancelled all the same.
         self._prepare.read_envelope(flight)
         return self._judge.cancelled(flight, "cancelled before it ran")
+
+    async def _known(self, flight: Flight) -> JobRecord | None:
+        """What the store knows of the job; asked as long as the lease holds, since unanswered deliveries add up."""
+        while True:
+            try:
+                return await self._queue.lookup(flight.claim)
+            except NaqConnectionError:
+                if self._flights.lapsed(flight):
+                    raise
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def _run(self, flight: Flight) -> Outcome:
         if flight.verdict is not None:
@@ -143,6 +155,8 @@ class Executor:
             self._flights.end(flight)  # from here on nothing interrupts this task
             if timer is not None:
                 timer.cancel()
+            if flight.grace is not None:
+                flight.grace.cancel()
         if flight.verdict is not None:
             self._runner.settle_down(flight)
             if flight.verdict is not Verdict.SHUTDOWN:

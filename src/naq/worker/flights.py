@@ -49,6 +49,7 @@ class Flight:
         "context",
         "deadline",
         "envelope",
+        "grace",
         "kwargs",
         "name",
         "phase",
@@ -74,6 +75,7 @@ class Flight:
         self.timeout: float | None = None
         self.work: asyncio.Task[None] | None = None
         self.waiter: asyncio.Future[Any] | None = None  # what a plain function's outcome will be told to
+        self.grace: asyncio.TimerHandle | None = None  # gives up on it, once it is interrupted
         self.task: Task[..., Any] | None = None
         self.envelope: Envelope | None = None
         self.policy: Retry | None = None

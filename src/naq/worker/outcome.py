@@ -12,9 +12,13 @@ from naq.job import AttemptError, JobRecord
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """The root. `word` is what it is called in logs."""
+    """The root."""
 
     word: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        """What it is called in logs."""
+        return self.word
 
     def settle(self, queue: JobQueue, claim: Claim) -> Awaitable[object]:
         """Tell `queue` how `claim` ended."""
@@ -36,6 +40,10 @@ class Discarded(Outcome, frozen=True):
     """It ended for good, and not well: failed, cancelled or expired, as `record` says."""
 
     record: JobRecord
+
+    def __str__(self) -> str:
+        """How it ended."""
+        return str(self.record.state)
 
     def settle(self, queue: JobQueue, claim: Claim) -> Awaitable[object]:
         """Store the record, and the dead letter of a failed job."""

@@ -42,7 +42,8 @@ class Report:
         else:
             self._ended_otherwise(flight, outcome)
         if settled is Settled.SUPERSEDED:
-            log.warning("job %s had a final record already; ours (%s) was dropped", flight.claim.job.id, outcome.word)
+            # Rare, and somebody's duplicate execution or a cancellation that came first: worth a line each.
+            log.warning("job %s had a final record already; ours (%s) was dropped", flight.claim.job.id, outcome)
 
     def _ended_otherwise(self, flight: Flight, outcome: Outcome) -> None:
         match outcome:

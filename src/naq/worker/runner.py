@@ -29,6 +29,7 @@ class Runner:
             return await task.func(*flight.args, **flight.kwargs)
         flight.waiter = self._threads.submit(task.func, flight.args, flight.kwargs)
         value, error = await flight.waiter
+        flight.waiter = None  # it holds the error, whose traceback holds this frame, which holds the flight
         if error is not None:
             try:
                 raise error

@@ -71,7 +71,7 @@ class Settler:
                 job.id,
                 flight.name or "an unread task",
                 max(0.0, clock.monotonic() - flight.deadline),
-                outcome.word or type(outcome).__name__.lower(),
+                outcome,
             )
 
 

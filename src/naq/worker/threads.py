@@ -114,7 +114,8 @@ class _Thread(threading.Thread):
         except RuntimeError:  # the loop is closed: nobody waits any more
             return False
         finally:
-            del outcome  # its traceback holds this frame: without this every failure would be a cycle for the collector
+            # An error's traceback holds this frame; what here leads to the error would make every failure a cycle.
+            del outcome, future, work
         return go_on
 
 

@@ -170,8 +170,8 @@ class Worker:
             gone = crew.lifeline.gone
             await within(asyncio.shield(gone), self._stop, timeout=None)
             if gone.done() and not self._stop.is_set():
-                log.error("the lifeline ended: leases are not kept any more, so this worker stops")
                 self._now.set()
+                raise NaqException("the thread that keeps leases has ended, so this worker stopped; the log says why")
         except asyncio.CancelledError:
             self._now.set()
             raise
