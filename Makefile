@@ -23,7 +23,7 @@ $(VENV)/.tools: $(VENV)/.naq
 setup: $(VENV)/.tools ## create .venv with naq and the tools
 
 demo: $(VENV)/.naq ## run real jobs on the bundled broker and watch their states
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo
 
 test: $(VENV)/.tools ## run the tests (under 15 minutes on 2 cores)
 	$(BIN)/python -m pytest $(ARGS)
