@@ -1,6 +1,6 @@
 """The whole backend: every protocol of the seam, one file a verb below it.
 
-Session (connection) <- Enqueue, Fetch <- Settle <- Find <- Signals <- Cancel <- Queues <- Letters <- Events
+Session (connection) <- Enqueue, Fetch <- Settle <- Find <- Wait <- Signals <- Cancel <- Queues <- Letters <- Events
 <- Registry <- Upkeep: each adds its methods, and uses only those before it.
 """
 

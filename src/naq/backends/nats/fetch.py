@@ -30,6 +30,7 @@ class Fetch(Session):
         """Pulls die with their connection; buffered deliveries do not."""
         super().on_linked()
         self._background: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
         self._fetching = 0
         self._fetched = False
         self.link.on_down.append(self.puller.forget)
@@ -56,11 +57,14 @@ class Fetch(Session):
         self._fetching += 1
         try:
             while True:
-                claims = self._claims(puller.take(lanes, limit))
-                puller.ask(lanes, limit - len(claims))
-                left = until - clock.monotonic()
-                if claims or left <= 0:
+                if claims := self._claims(puller.take(lanes, limit)):
+                    # Asked for behind the caller, who starts these jobs first.
+                    self.loop.call_soon(puller.ask, lanes, limit - len(claims))
                     return claims
+                left = until - clock.monotonic()
+                if left <= 0:
+                    return claims
+                puller.ask(lanes, limit)
                 await puller.wait(left)
         finally:
             self._fetching -= 1

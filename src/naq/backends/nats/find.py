@@ -1,13 +1,11 @@
-"""Looking a job up, and waiting for its record to be pushed."""
+"""Looking a job up, whatever its state."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from naq import clock
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
@@ -15,13 +13,8 @@ from naq.backends.nats.settle import Settle, read_record
 from naq.backends.nats.subjects import consumer, place_of
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
-from naq.codec.record import decode_record
-from naq.exceptions import JobNotFoundError, NaqConnectionError, ResultTimeout
 from naq.job import JobRecord, JobSpec, JobState
 from naq.names import is_token
-
-LOOK_FIRST: Final = 0.05  # seconds until a waiter makes sure that there is such a job; most are done by then
-LOOK_AGAIN: Final = 5.0  # seconds between two looks of a waiter whose push may have been lost
 
 
 class Place(NamedTuple):
@@ -33,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Find(Settle):
-    """`JobAdmin.get` and `wait`."""
+    """`JobAdmin.get`."""
 
     async def get(self, job_id: str) -> JobRecord | None:
         """What is known of a job; see `JobAdmin.get`."""
@@ -91,70 +84,3 @@ class Find(Settle):
             reason=job.reason,
             tags=read_tags(job.headers),
         )
-
-    async def wait(self, job_id: str, *, timeout: float | None = None) -> JobRecord:
-        """The final record, pushed; see `JobAdmin.wait`."""
-        self.must_be_open()
-        if not is_token(job_id):
-            raise JobNotFoundError(f"no job has the id {job_id[:80]!r}")
-        pushed: list[bytes] = []
-        news = asyncio.Event()
-
-        def on_record(_subject: bytes, _reply: bytes, payload: bytes, _header: bytes) -> None:
-            pushed.append(payload)
-            news.set()
-
-        token = self.link.listen(self.subjects.pushed(job_id), on_record)
-        self.link.on_up.append(news.set)
-        until = clock.monotonic() + timeout if timeout is not None else float("inf")
-        try:
-            patience = LOOK_FIRST
-            while True:
-                record = await self._final(job_id, until, sure=patience > LOOK_FIRST)
-                if record is None:
-                    await _until_set(news, min(until - clock.monotonic(), patience))
-                    patience = LOOK_AGAIN
-                    # What is pushed is what was stored: the broker republishes after storing.
-                    record = decode_record(pushed.pop()) if pushed else None
-                if record is not None:
-                    return record
-                if clock.monotonic() >= until:
-                    raise ResultTimeout(f"job {job_id} did not finish within {timeout:g} s; it goes on, ask again")
-                news.clear()
-        finally:
-            self.link.on_up.remove(news.set)
-            self.link.unlisten(token)
-
-    async def _final(self, job_id: str, until: float, *, sure: bool) -> JobRecord | None:
-        """The record of the job's latest run, or None while that is not over.
-
-        `sure`: also find out whether there is such a job at all.
-        """
-        try:
-            record = await self.record_of(job_id)
-            if record is None and not sure:
-                return None
-            place = await self._waiting(job_id)
-            if record is None and place is None and (record := await self.record_of(job_id)) is None:
-                raise JobNotFoundError(f"no job and no record has the id {job_id}")
-        except NaqConnectionError:
-            # A waiter outlives an outage, as long as its own time lasts.
-            if clock.monotonic() < until:
-                return None
-            raise
-        return None if record is None or (place is not None and place.run > record.run) else record
-
-    async def _waiting(self, job_id: str) -> JobSpec | None:
-        message = await self.js.last(self.subjects.jobs, self.subjects.any_of(job_id))
-        if message is None:
-            return None
-        _, queue, priority, _ = place_of(message.subject)
-        return messages.job_from(job_id, queue, priority, message.data, message.headers)
-
-
-async def _until_set(event: asyncio.Event, timeout: float) -> None:
-    try:
-        async with asyncio.timeout(max(timeout, 0)):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -9,14 +9,14 @@ from typing import Final
 import msgspec
 
 from naq.backends.base import Signal
-from naq.backends.nats.find import Find
+from naq.backends.nats.wait import Wait
 
 _decode: Final = msgspec.json.Decoder(Signal).decode
 _encode: Final = msgspec.json.Encoder().encode
 MOST: Final = 10_000  # signals kept for a listener that does not read; the oldest go first
 
 
-class Signals(Find):
+class Signals(Wait):
     """The `Signals` protocol."""
 
     async def send(self, signal: Signal) -> None:

@@ -27,7 +27,8 @@ _log = logging.getLogger("naq.nats")
 SERVER_FLOOR: Final = (2, 14, 2)  # earlier ones accept streams that later ones cannot load (FIELD.md, upgrade hazard)
 REDIAL_FIRST: Final = 0.1  # seconds; a restarted server is back in less than a second
 REDIAL_MOST: Final = 2.0  # seconds; a fleet must not knock harder than this at a broker that is coming up
-UNHEARD: Final = 15.0  # seconds without a byte from the server after which we are not ready (pings go every 5 s)
+UNHEARD: Final = 12.0  # seconds without a byte from the server after which we are not ready: 15 s are promised
+BLOCKED: Final = 1.0  # seconds between two ticks after which our own loop was blocked, and silence proves nothing
 TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
 
@@ -225,8 +226,11 @@ class Link:
     async def _watch(self, wire: Wire) -> None:
         """Until `wire` is closed or deaf."""
         while wire.is_connected:
+            slept_at = clock.monotonic()
             await asyncio.sleep(TICK)
-            if clock.monotonic() - wire.heard_at > UNHEARD and wire.heard_at > 0:
+            now = clock.monotonic()
+            # After a block the timer is served before the socket: what came meanwhile has not been read yet.
+            if now - wire.heard_at > UNHEARD and now - slept_at < BLOCKED:
                 self._last_error = f"nothing heard for {UNHEARD:g} s"
                 return
             wire.probe()
