@@ -1,0 +1,31 @@
+"""Later: a job that waits for a time. The broker holds the timer, so nobody polls and nobody has to stay alive.
+
+Prints:
+
+    scheduled
+    tea is ready, and not a moment too soon
+"""
+
+import asyncio
+import time
+
+from naq import Naq
+
+app = Naq("later", broker_url="embedded:.naq")
+
+
+@app.task
+async def tea_is_ready(put_on: float, steep: float) -> str:
+    return "tea is ready, " + ("and not a moment too soon" if time.time() - put_on >= steep else "but too soon")
+
+
+async def main() -> None:
+    async with app:
+        job = await tea_is_ready.options(delay=1.0).enqueue(time.time(), steep=1.0)
+        # Or at a time: .options(run_at=datetime(2030, 1, 1, tzinfo=UTC)); a datetime without a zone means UTC.
+        print(await job.status())
+        print(await job.result(timeout=10))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

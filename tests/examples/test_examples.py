@@ -1,0 +1,74 @@
+"""Every example runs with a real worker on an embedded broker, and prints what it says it prints."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+TIMEOUT = 60  # seconds; each takes two
+
+
+def promised(script: Path) -> str:
+    """What the docstring of `script` says that it prints."""
+    said = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    return dedent(said.partition("Prints:\n")[2]).strip("\n")
+
+
+@contextmanager
+def worker(target: str, folder: Path, *, log: Path) -> Generator[subprocess.Popen[bytes]]:
+    """``naq worker TARGET`` in `folder`, stopped in order at the end."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "naq", "worker", target],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        yield process
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run(program: str, folder: Path, *, log: Path) -> str:
+    """What ``python PROGRAM`` prints in `folder`."""
+    done = subprocess.run(
+        [sys.executable, program], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.returncode == 0, f"{done.stderr}\nthe worker said:\n{log.read_text()}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    script, log = EXAMPLES / name, tmp_path / "worker.log"
+    assert promised(script), f"the docstring of examples/{name} must end with 'Prints:' and what it prints"
+    with worker(str(script), tmp_path, log=log):
+        assert run(str(script), tmp_path, log=log).strip("\n") == promised(script)
+
+
+def test_the_quickstart_of_the_readme_greets_the_world(tmp_path: Path) -> None:
+    for file in (EXAMPLES / "quickstart").glob("*.py"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    log = tmp_path / "worker.log"
+    with worker("tasks:app", tmp_path, log=log):
+        assert run("main.py", tmp_path, log=log) == "Hello, world!\n"
+
+
+def test_the_index_lists_every_example_and_nothing_else() -> None:
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    there = {path.name for path in EXAMPLES.iterdir() if path.name not in {"README.md", "__pycache__", ".naq"}}
+    assert {line.split("](")[1].split(")")[0] for line in index.splitlines() if line.startswith("| [")} == there
