@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -71,38 +72,52 @@ def command(folder: Path, *args: str, text: str = TASKS, **variables: str) -> su
 class Process:
     """A worker as a process, whose stderr is read as it comes."""
 
-    def __init__(self, folder: Path, *args: str, calls: str = "", text: str = FEED) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *args: str,
+        calls: str = "",
+        text: str = FEED,
+        app: str | None = "tasks:app",
+        **variables: str,
+    ) -> None:
         (folder / "tasks.py").write_text(text)
         self.said = ""
         self.process = subprocess.Popen(
-            [*NAQ, "worker", "tasks:app", *args],
+            [*NAQ, "worker", *([app] if app else []), *args],
             cwd=folder,
-            env={**os.environ, "CALLS": calls, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "CALLS": calls, **variables},
             stderr=subprocess.PIPE,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
     def until(self, text: str, times: int = 1) -> None:
-        assert self.process.stderr is not None
         end = time.monotonic() + DEADLINE
         while self.said.count(text) < times:
-            left = end - time.monotonic()
-            assert left > 0, f"{text!r} was not said: {self.said}"
-            if select.select([self.process.stderr], [], [], left)[0]:
-                chunk = os.read(self.process.stderr.fileno(), 65536)
-                assert chunk, f"it ended without saying {text!r}: {self.said}"
-                self.said += chunk.decode()
+            chunk = self._read(end - time.monotonic())
+            assert chunk, f"it ended without saying {text!r}: {self.said}"
+            self.said += chunk
+
+    def _read(self, timeout: float) -> str:
+        assert self.process.stderr is not None
+        assert timeout > 0, f"it does not go on: {self.said}"
+        assert select.select([self.process.stderr], [], [], timeout)[0], f"it says nothing more: {self.said}"
+        return os.read(self.process.stderr.fileno(), 65536).decode(errors="replace")
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def end(self) -> int:
-        try:
-            _, rest = self.process.communicate(timeout=DEADLINE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-            raise
-        self.said += (rest or b"").decode()
+        while chunk := self._read(DEADLINE):
+            self.said += chunk
+        self.process.wait(DEADLINE)
         return self.process.returncode
 
 
@@ -162,12 +177,12 @@ def test_debug_shows_where_it_came_from(tmp_path: Path) -> None:
 
 
 def test_a_worker_for_people(tmp_path: Path) -> None:
-    process = Process(tmp_path, "--log-format", "text", "-c", "3", "--name", "me", calls="ok bad")
-    process.until("ready — Ctrl-C drains (30 s), twice stops now")
-    process.until("✓ ok")
-    process.until("✗ bad")
-    process.send(signal.SIGTERM)
-    assert process.end() == 0
+    with Process(tmp_path, "--log-format", "text", "-c", "3", "--name", "me", calls="ok bad") as process:
+        process.until("ready — Ctrl-C drains (30 s), twice stops now")
+        process.until("✓ ok")
+        process.until("✗ bad")
+        process.send(signal.SIGTERM)
+        assert process.end() == 0
     said = process.said
     assert "· worker me-" in said
     assert "memory:" in said
@@ -179,11 +194,11 @@ def test_a_worker_for_people(tmp_path: Path) -> None:
 
 
 def test_a_worker_for_machines(tmp_path: Path) -> None:
-    process = Process(tmp_path, calls="ok bad")
-    process.until('"event": "failed"')
-    process.until('"event": "succeeded"')
-    process.send(signal.SIGINT)
-    assert process.end() == 0
+    with Process(tmp_path, calls="ok bad") as process:
+        process.until('"event": "failed"')
+        process.until('"event": "succeeded"')
+        process.send(signal.SIGINT)
+        assert process.end() == 0
     lines = [json.loads(line) for line in process.said.splitlines()]
     events = {line["event"]: line for line in lines if "event" in line}
     assert {"starting", "ready", "started", "succeeded", "failed"} <= set(events)
@@ -192,33 +207,33 @@ def test_a_worker_for_machines(tmp_path: Path) -> None:
 
 
 def test_log_level_keeps_jobs_out_of_the_log(tmp_path: Path) -> None:
-    process = Process(tmp_path, "--log-level", "warning", calls="ok bad")
-    process.until("no good")
-    process.send(signal.SIGTERM)
-    assert process.end() == 0
+    with Process(tmp_path, "--log-level", "warning", calls="ok bad") as process:
+        process.until("no good")
+        process.send(signal.SIGTERM)
+        assert process.end() == 0
     assert '"ok"' not in process.said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_once_drains_and_puts_back_what_does_not_end(tmp_path: Path, number: signal.Signals) -> None:
-    process = Process(tmp_path, "--log-format", "text", "--shutdown-timeout", "100ms", calls="slow")
-    process.until("▶ slow")
-    process.send(number)
-    assert process.end() == 0
+    with Process(tmp_path, "--log-format", "text", "--shutdown-timeout", "100ms", calls="slow") as process:
+        process.until("▶ slow")
+        process.send(number)
+        assert process.end() == 0
     assert f"{number.name}: stopping (1 jobs run)" in process.said
     assert "↩ slow" in process.said
     assert "Traceback" not in process.said
 
 
 def test_twice_stops_now_even_with_a_thread_that_nothing_can_end(tmp_path: Path) -> None:
-    process = Process(tmp_path, "--log-format", "text", calls="deaf slow")
-    process.until("▶", times=2)
-    process.send(signal.SIGINT)
-    process.until("stopping (2 jobs run)")
-    began = time.monotonic()
-    process.send(signal.SIGINT)
-    assert process.end() == 130
-    assert time.monotonic() - began < 5
+    with Process(tmp_path, "--log-format", "text", calls="deaf slow") as process:
+        process.until("▶", times=2)
+        process.send(signal.SIGINT)
+        process.until("stopping (2 jobs run)")
+        began = time.monotonic()
+        process.send(signal.SIGINT)
+        assert process.end() == 130
+        assert time.monotonic() - began < 5
     assert "again: stopping now" in process.said
     assert "leaving them behind" in process.said
     assert "Traceback" not in process.said
@@ -227,9 +242,18 @@ def test_twice_stops_now_even_with_a_thread_that_nothing_can_end(tmp_path: Path)
 def test_a_broker_that_is_away_is_waited_for_and_may_be_interrupted(tmp_path: Path) -> None:
     # Port 1 of loopback: nobody listens, and being refused takes no time.
     text = TASKS.replace('"memory:"', '"nats://127.0.0.1:1"')
-    process = Process(tmp_path, "--log-format", "text", text=text)
-    process.until("waiting for the broker at nats://127.0.0.1:1")
-    process.send(signal.SIGTERM)
-    assert process.end() == 0
+    with Process(tmp_path, "--log-format", "text", text=text) as process:
+        process.until("waiting for the broker at nats://127.0.0.1:1")
+        process.send(signal.SIGTERM)
+        assert process.end() == 0
     assert "ready" not in process.said
     assert "Traceback" not in process.said
+
+
+def test_functions_of_a_module_need_no_app(tmp_path: Path) -> None:
+    (tmp_path / "chores.py").write_text("def sweep() -> None: print('swept')\n")
+    with Process(tmp_path, "--log-format", "text", "-m", "chores", app=None, NAQ_BROKER_URL="memory:") as process:
+        process.until("ready")
+        process.send(signal.SIGTERM)
+        assert process.end() == 0
+    assert "app     chores · 0 tasks    queues  default" in process.said

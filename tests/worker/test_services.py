@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, working
+from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 from naq.backends.base import Event
 from naq.backends.memory import MemoryBackend
@@ -93,10 +93,12 @@ def test_a_worker_is_listed_with_what_it_holds() -> None:
         async with working(app, name="me", concurrency=3) as worker, store(app) as backend:
             job = await task.enqueue()
             await running_state(job)
-            info: Any = None
-            while info is None or not info.claims:
-                (info,) = await backend.workers()
-                await asyncio.sleep(0.005)
+
+            async def holds_it() -> bool:
+                return any(info.claims for info in await backend.workers())
+
+            await until_so(holds_it)
+            (info,) = await backend.workers()
             assert (info.id, info.queues, info.tasks, info.concurrency) == (worker.id, ["mail"], ["task"], 3)
             assert (info.state, info.running, len(info.claims)) == ("running", 1, 1)
             assert info.id.startswith("me-")

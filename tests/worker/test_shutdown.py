@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, working
+from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 from naq import Naq
 from naq.exceptions import NaqException
@@ -45,10 +45,11 @@ def test_running_jobs_may_end_within_the_timeout_and_nothing_more_is_claimed(kin
         second = await task.enqueue()
         worker.stop()
         async with store(app) as backend:
-            stopping = ""
-            while stopping != "stopping":
-                stopping = (await backend.workers())[0].state
-                await asyncio.sleep(0.005)
+
+            async def says_so() -> bool:
+                return [info.state for info in await backend.workers()] == ["stopping"]
+
+            await until_so(says_so)
         assert not running.done()
         release.set()
         await asyncio.wait_for(running, DEADLINE)

@@ -91,23 +91,27 @@ def test_a_slot_is_free_when_the_code_has_ended_and_unsettled_jobs_are_bounded(m
     run(test())
 
 
+class Mine(Exception):
+    pass
+
+
 def test_nothing_of_a_job_remains_even_without_the_collector() -> None:
     app = make_app()
 
     @app.task(name="fail", retry=Retry(max_attempts=2, base=0.0))
     async def fail() -> None:
-        raise ValueError
+        raise Mine
 
     @app.task(name="fail_in_a_thread", retry=Retry(max_attempts=2, base=0.0))
     def fail_in_a_thread() -> None:
-        raise ValueError
+        raise Mine
 
     @app.task(name="slow", timeout=0.01)
     async def slow() -> None:
         await asyncio.sleep(60)
 
     def left() -> list[str]:
-        return [type(each).__name__ for each in gc.get_objects() if isinstance(each, Flight | ValueError)]
+        return [type(each).__name__ for each in gc.get_objects() if isinstance(each, Flight | Mine)]
 
     async def test() -> None:
         async with working(app) as worker:

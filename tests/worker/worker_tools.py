@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -50,6 +50,13 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
         await asyncio.sleep(0.005)
 
 
+async def until_so(ask: Callable[[], Awaitable[object]]) -> None:
+    """Wait until `ask` answers with something true."""
+    async with asyncio.timeout(DEADLINE):
+        while not await ask():
+            await asyncio.sleep(0.005)
+
+
 def run(test: Coroutine[Any, Any, None]) -> None:
     """Run `test`, and hold it to leave nothing behind."""
     before = set(threading.enumerate())
@@ -75,9 +82,11 @@ async def ended(job: Job[Any]) -> JobRecord:
 
 async def running_state(job: Job[Any]) -> None:
     """Wait until a worker has `job`."""
-    async with asyncio.timeout(DEADLINE):
-        while await job.status() is not JobState.RUNNING:  # noqa: ASYNC110  the store has no event for it
-            await asyncio.sleep(0.005)
+
+    async def has() -> bool:
+        return await job.status() is JobState.RUNNING
+
+    await until_so(has)
 
 
 @asynccontextmanager
