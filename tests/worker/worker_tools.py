@@ -53,7 +53,7 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
 async def until_so(ask: Callable[[], Awaitable[object]]) -> None:
     """Wait until `ask` answers with something true."""
     async with asyncio.timeout(DEADLINE):
-        while not await ask():
+        while not await ask():  # noqa: ASYNC110  stores have no event for what tests ask them
             await asyncio.sleep(0.005)
 
 
