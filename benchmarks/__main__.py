@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks import environment, measure
+from benchmarks import environment, measure, targets
 from benchmarks.measures.backlog import backlog
 from benchmarks.measures.drain import drain
 from benchmarks.measures.enqueue import enqueue
@@ -22,16 +22,18 @@ from benchmarks.registry import SYSTEMS, System, chosen
 JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower peers
 MEMORY_JOBS = 100_000
 LARGEST_BACKLOG = 1_000_000
+MARK, END = "<!-- results -->", "<!-- end of results -->"
 MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "import")
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("command", choices=[*MEASURES, "all", "setup", "report"])
+    made.add_argument("command", nargs="?", default="all", choices=[*MEASURES, "all", "setup", "report"])
     made.add_argument("--jobs", type=int, help=f"jobs of a system of scale 1 (default {JOBS}); smaller is quicker")
     made.add_argument("--rounds", type=int, default=3, help="rounds of each, of which the median counts (default 3)")
     made.add_argument("--only", default="", help=f"systems, by commas: {','.join(SYSTEMS)}")
     made.add_argument("--json", type=Path, help="file to write the results to; for report: to read them from")
+    made.add_argument("--into", type=Path, help="report: the page to put the tables into, between its marks")
     return made
 
 
@@ -52,6 +54,19 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
     }
 
 
+def report(results: Path, into: Path | None) -> None:
+    """The tables of `results`, on stdout or between the marks of a page."""
+    found = json.loads(results.read_text())
+    facts = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
+    text = f"Measured on: {facts}.\n\n{targets.table(found['rows'])}\n{measure.markdown(found['rows'])}"
+    if into is None:
+        print(text)
+        return
+    before, _, rest = into.read_text().partition(MARK)
+    after = rest.partition(END)[2]
+    into.write_text(f"{before}{MARK}\n\n{text}\n{END}{after}")
+
+
 def stop(_number: int, _frame: object) -> NoReturn:
     """Unwind, so that everything started is stopped."""
     raise KeyboardInterrupt
@@ -63,7 +78,7 @@ def main() -> int:
         environment.make()
         return 0
     if options.command == "report":
-        print(measure.markdown(json.loads(options.json.read_text())["rows"]))
+        report(options.json, options.into)
         return 0
     systems = chosen([name for name in options.only.split(",") if name])
     environment.require(peers=any(not system.own for system in systems))
@@ -79,6 +94,7 @@ def main() -> int:
                 print(measure.markdown(found), flush=True)
                 if options.json:
                     measure.save(options.json, rows)
+            print(targets.table(rows))
     except KeyboardInterrupt:
         print("stopped; everything that was started is stopped too", file=sys.stderr)
         return 130

@@ -130,7 +130,7 @@ SYSTEMS = {
             worker=("saq", "benchmarks.systems.saq.settings", "--workers", "{processes}", "--quiet"),
             concurrency=20,
             store="redis",
-            setting="concurrency 20, results for 600 s (default); no bulk call, windows of 500 gathered",
+            setting="concurrency 20, results for 600 s (default); no bulk call, windows of 20 gathered",
         ),
         System(
             name="taskiq-nats",
@@ -141,7 +141,7 @@ SYSTEMS = {
             ),
             concurrency=100,
             store="nats",
-            setting="pull consumer, batches of 100, results in its own object store; windows of 500 gathered",
+            setting="pull consumer, batches of 100, results in its own object store; windows of 20 gathered",
         ),
         System(
             name="taskiq-redis",
@@ -152,7 +152,7 @@ SYSTEMS = {
             ),
             concurrency=100,
             store="redis",
-            setting="stream broker (it acknowledges), reads of 100, Redis results; windows of 500 gathered",
+            setting="stream broker (it acknowledges), reads of 100, Redis results; windows of 20 gathered",
         ),
         System(
             name="huey",

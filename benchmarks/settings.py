@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 REDIS_DATABASE = 11  # ours alone: cleaned between rounds, and refused if somebody else's keys are in it
 POSTGRES_SCHEMA = "naq_bench"  # ours alone: dropped and made anew between rounds
 NATS = "BENCH_NATS_URL"  # set by the harness, which starts that server
-WINDOW = 500  # calls gathered at once for systems that have no bulk call
+WINDOW = 20  # calls gathered at once for systems that have no bulk call; 50, 100 and 500 were slower for all three
 CONCURRENCY = "BENCH_CONCURRENCY"  # jobs at once in a worker process; set it to try another than a system's own
 MEASURE = "BENCH_MEASURE"  # what is being measured, for settings that differ between throughput and latency
 

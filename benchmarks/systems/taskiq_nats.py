@@ -22,7 +22,7 @@ broker = PullBasedJetStreamBroker(
     durable=CONSUMER,
     consumer_config=ConsumerConfig(durable_name=CONSUMER, max_ack_pending=10_000),
     pull_consume_batch=BATCH,
-    pull_consume_timeout=0.1,
+    pull_consume_timeout=1,
 ).with_result_backend(NATSObjectStoreResultBackend(servers=[nats_url()], bucket_name=BUCKET))
 
 
