@@ -166,6 +166,15 @@ def test_a_shutdown_excuses_running_an_interrupted_job_again() -> None:
     check(ops, ended(stored(at=5.6))).verify("interrupted", "excused")
 
 
+def test_a_broker_that_died_excuses_what_had_just_begun_and_nothing_that_was_recorded() -> None:
+    forgot = Fault(name="kill -9 broker", excuses="amnesia", at=2.2, until=2.5, outage=True)
+    ops: list[Op] = [*enqueued(), *ran(), forgot, *ran(at=5.0, pid=OTHER)]
+    assert kinds(ops, ended(stored(at=5.6))) == set()
+    assert kinds(ops, ended(stored(at=4.0))) == {"extra execution"}
+    long_ago: list[Op] = [*enqueued(at=0.1), *ran(at=0.5), forgot, *ran(at=5.0, pid=OTHER)]
+    assert kinds(long_ago, ended(stored(at=5.6))) == {"extra execution"}
+
+
 def test_each_death_excuses_one_execution_only() -> None:
     ops: list[Op] = [*enqueued(), *ran(end=None), killed(2.2), *ran(at=5.0, pid=OTHER), *ran(at=6.0, pid=OTHER)]
     assert kinds(ops, ended(stored(at=7.0))) == {"extra execution"}

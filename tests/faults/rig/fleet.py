@@ -106,11 +106,23 @@ class Rig:
             env["NAQ_FAULT"] = f"{fault}:mark={{mark}}"
         return self._start("rig.worker", queues, {**SETTINGS, "NAQ_BROKER_URL": url or self.url, **env})
 
-    def producer(self, task: str, first: int, count: int, *, batch: int = 1, fault: str = "", **env: str) -> Process:
-        """Start a producer of `count` jobs with ids that begin at `first`."""
+    def command(self, **env: str) -> Process:
+        """Start a worker by the command that users start it with."""
+        args = ("worker", "rig.serving:app")
+        return self._start("naq", args, {**SETTINGS, "NAQ_BROKER_URL": self.url, **env})
+
+    async def registered(self, worker: Process, state: str = "running") -> None:
+        """Wait until `worker` says that it is in `state`."""
+        while not any(info.pid == worker.pid and info.state == state for info in await self.broker.workers()):
+            assert worker.code is None, f"{worker.name} ended with {worker.code}: {worker.printed()}"
+
+    def producer(
+        self, task: str, first: int, count: int, *, batch: int = 1, mode: str = "chosen", fault: str = "", **env: str
+    ) -> Process:
+        """Start a producer of `count` jobs with arguments that begin at `first`; see `rig.producer`."""
         if fault:
             env["NAQ_FAULT"] = f"{fault}:mark={{mark}}"
-        args = (task, str(first), str(count), str(batch))
+        args = (mode, task, str(first), str(count), str(batch))
         return self._start("rig.producer", args, {**SETTINGS, "NAQ_BROKER_URL": self.url, **env})
 
     def _start(self, module: str, args: tuple[str, ...], env: dict[str, str]) -> Process:
@@ -125,8 +137,7 @@ class Rig:
         def all_ready() -> bool:
             for worker in workers:
                 assert worker.code is None, f"{worker.name} ended with {worker.code}: {worker.printed()}"
-            said = {op.pid for op in self.ops() if isinstance(op, Health) and op.ready}
-            return {worker.pid for worker in workers} <= said
+            return {worker.pid for worker in workers} <= self._saying(ready=True)
 
         await until(all_ready, "workers are ready")
 
@@ -188,6 +199,14 @@ class Rig:
             yield
         finally:
             self.note(name, excuses, since=since, pid=pid, outage=outage)
+
+    async def unready(self, *workers: Process) -> None:
+        """Wait until each of these workers says that it is not ready."""
+        await until(lambda: {worker.pid for worker in workers} <= self._saying(ready=False), "workers notice")
+
+    def _saying(self, *, ready: bool) -> set[int]:
+        last = {op.pid: op.ready for op in self.ops() if isinstance(op, Health)}
+        return {pid for pid, said in last.items() if said is ready}
 
     def resumed_in_time(self, fault: Fault, rescuer: Process, *, within: float = LEASE + RESUMED) -> None:
         """Insist that all that `rescuer` took over started within the lease and 2 s of the death before."""

@@ -1,6 +1,7 @@
-"""A producer process: ``python -m rig.producer TASK FIRST COUNT BATCH``. Ids are ``TASK-FIRST`` and up.
+"""A producer process: ``python -m rig.producer MODE TASK FIRST COUNT BATCH``.
 
-It never gives up: each batch is enqueued until it is acknowledged, with the same ids: what a careful user does.
+With MODE ``chosen`` ids are ``TASK-FIRST`` and up, and each batch is enqueued until it is acknowledged, with the same
+ids: what a careful user does. With ``fresh`` ids are made for each call, and a failed one is given up.
 """
 
 from __future__ import annotations
@@ -9,17 +10,11 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from naq import Naq, clock
 from naq.backends.base import Backend
 from naq.exceptions import NaqConnectionError
 from naq.job import JobSpec
 from rig.jobs import log, make_app
-
-
-def spec(app: Naq, task: str, job_id: str, *args: object) -> JobSpec:
-    """A job with an id of our own."""
-    call = app.get_task(task).options(job_id=job_id).call(*args)
-    return call.plan.build(call.args, call.kwargs, clock.now())
+from rig.specs import job
 
 
 async def store(backend: Backend, jobs: Sequence[JobSpec], *, deadline: float) -> None:
@@ -29,20 +24,22 @@ async def store(backend: Backend, jobs: Sequence[JobSpec], *, deadline: float) -
         duplicates.update(result.job_id for result in stored if result.duplicate)
 
 
-async def main(task: str, first: int, count: int, batch: int) -> None:
+async def main(mode: str, task: str, first: int, count: int, batch: int) -> None:
     app = make_app()
     backend = await app.connect()
     for begin in range(first, first + count, batch):
         numbers = range(begin, min(begin + batch, first + count))
-        jobs = [spec(app, task, f"{task}-{number}", number) for number in numbers]
+        ids = [f"{task}-{number}" if mode == "chosen" else None for number in numbers]
+        jobs = [job(app, task, number, job_id=job_id) for number, job_id in zip(numbers, ids, strict=True)]
         while True:
             try:
                 await store(backend, jobs, deadline=app.config.publish_timeout)
             except NaqConnectionError:
-                continue
+                if mode == "chosen":
+                    continue
             break
     await app.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:5])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])))

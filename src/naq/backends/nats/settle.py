@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from naq import clock
@@ -139,19 +141,25 @@ class Settle(Fetch):
     async def lookup(self, claim: Claim) -> JobRecord | None:
         """Whether the job is over, put off, or to be cancelled; see `JobQueue.lookup`."""
         job = claim.job
+        marked, timer = await asyncio.gather(self.marked([job.id]), self._timer(claim))
+        # The record comes last: the look may take as long as an outage, and somebody else may have ended the job.
         there = await self.record_at(job.queue, job.id)
         if there is not None and there.run >= job.run:
             return there
-        if claim.delivered > 1:
-            timer = await self.js.last(self.subjects.jobs, self.subjects.timer(job.queue, job.priority, job.id))
-            if timer is not None:
-                later = messages.job_from(job.id, job.queue, job.priority, b"", timer.headers)
-                if (later.run, later.attempt) >= (job.run, job.attempt):
-                    state = JobState.RETRYING
-                    return JobRecord(id=job.id, state=state, queue=job.queue, attempt=later.attempt, run=later.run)
-        if job.id in await self.marked([job.id]):
+        if timer is not None and (timer.run, timer.attempt) >= (job.run, job.attempt):
+            state = JobState.RETRYING
+            return JobRecord(id=job.id, state=state, queue=job.queue, attempt=timer.attempt, run=timer.run)
+        if marked:
             return JobRecord(id=job.id, state=JobState.CANCELLED, queue=job.queue, priority=job.priority)
         return None
+
+    async def _timer(self, claim: Claim) -> JobSpec | None:
+        """The timer that an earlier holder of a claimed job set, where there was one."""
+        job = claim.job
+        if claim.delivered < 2:
+            return None
+        message = await self.js.last(self.subjects.jobs, self.subjects.timer(job.queue, job.priority, job.id))
+        return None if message is None else messages.job_from(job.id, job.queue, job.priority, b"", message.headers)
 
 
 def _same(there: JobRecord | None, ours: JobRecord) -> Settled:

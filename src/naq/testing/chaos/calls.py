@@ -53,7 +53,7 @@ def check_readiness(history: History, state: FinalState, expected: Expected) -> 
     for fault in (fault for fault in history.faults if fault.outage):
         for pid, said in by_pid.items():
             # Who started later, or died meanwhile, has nothing to say about this outage.
-            if said[0].at < fault.at and not history.died(pid, after=0.0):
+            if fault.pid in {0, pid} and said[0].at < fault.at and not history.died(pid, after=0.0):
                 out += _check_outage(fault, pid, said, expected)
     return out
 

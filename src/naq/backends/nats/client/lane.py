@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from naq import clock
+from naq.backends.nats.client.courier import REPUBLISH
 from naq.backends.nats.client.link import Link
 from naq.job import Priority
 
@@ -18,6 +19,9 @@ HEARTBEAT: Final = 5.0  # seconds between the broker's signs that a pull still s
 MISSED: Final = 2.2  # heartbeats without a word after which the pull is taken for dead (it dies with its server)
 BACKOFF_FIRST: Final = 0.1  # seconds before asking again after a refusal
 BACKOFF_MOST: Final = 2.0  # seconds; a leaderless consumer answers at once, and a loop would ask 5,000 times a second
+DOUBTFUL: Final = 10_000
+"""Deliveries after a reconnect that are looked up before they run. A broker that was killed forgets what it handed out
+in its last 0.1 s and hands it out again as if for the first time; those are at most a lane's claims (`topology`)."""
 _NS: Final = 1_000_000_000
 
 WEIGHT: Final[dict[Priority, int]] = {"high": 6, "normal": 3, "low": 1}
@@ -61,6 +65,7 @@ class Lane:
         self._asked_at = 0.0
         self._not_before = 0.0
         self._pause = BACKOFF_FIRST
+        self._doubtful = 0
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}".encode()
 
     async def open(self, inbox: str) -> None:
@@ -84,9 +89,11 @@ class Lane:
         self.outstanding = 0
 
     def forget(self) -> None:
-        """The connection is gone, and every pull with it."""
+        """The connection is gone, and every pull with it, and perhaps what the broker knew of its deliveries."""
         self.outstanding = 0
         self.backlog = 0
+        self._doubtful = DOUBTFUL
+        self.buffer = deque((since, _doubted(delivered)) for since, delivered in self.buffer)
 
     def pull(self, batch: int) -> None:
         """Ask for up to `batch` messages; they are pushed as they come."""
@@ -117,7 +124,11 @@ class Lane:
                 self.outstanding -= 1
             self._pause = BACKOFF_FIRST
             # When the broker sent it, and its lease began, is not known; that it was after this, is.
-            self.buffer.append((self._link.fenced_at, (subject, reply, payload, header)))
+            delivered = (subject, reply, payload, header)
+            if self._doubtful > 0:
+                self._doubtful -= 1
+                delivered = _doubted(delivered)
+            self.buffer.append((self._link.fenced_at, delivered))
             self._arrived()
             return
         self._on_status(header[9:12], header)
@@ -140,6 +151,12 @@ class Lane:
             pause, self._pause = self._pause, min(self._pause * 2, BACKOFF_MOST)
         self._not_before = clock.monotonic() + pause
         _log.debug("%s: pull ended: %s", self.name, header[9:80])
+
+
+def _doubted(delivered: Delivered) -> Delivered:
+    """The same, marked as a job that may have been seen before, so that its record is looked at before it runs."""
+    subject, reply, payload, header = delivered
+    return subject, reply, payload, header[:-2] + REPUBLISH + b"\r\n" if header else header
 
 
 def _unserved(header: bytes) -> int:

@@ -176,6 +176,13 @@ class Wire(Client):
         pongs: list[Any] = self._pongs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         return pongs
 
+    async def _process_op_err(self, e: Exception) -> None:
+        # nats-py writes out what is pending before it closes. Where the connection is gone, that raises: the socket
+        # stays open and a traceback is printed. What needs an answer is sent again on the next wire anyway.
+        self._pending.clear()
+        self._pending_data_size = 0
+        await super()._process_op_err(e)
+
     async def _process_pong(self) -> None:
         # nats-py's own fails on a PONG that nobody waits for any more, and its read loop ends with that.
         if not self._waiting:
