@@ -27,9 +27,11 @@ class Cancel(Signals):
         marked = False
         for _ in range(_TRIES):
             place = await self.place(job_id)
+            known = await self.record_of(job_id)
             if place is None:
-                known = await self.record_of(job_id) is not None
-                return CancelResult.FINISHED if known else CancelResult.UNKNOWN
+                return CancelResult.UNKNOWN if known is None else CancelResult.FINISHED
+            if known is not None and known.run >= place.job.run:
+                return CancelResult.FINISHED  # its message is only waiting for the ack that follows the record
             if not marked:
                 await self._mark(job_id)
                 marked = True
