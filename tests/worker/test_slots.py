@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -117,6 +118,7 @@ def test_nothing_of_a_job_remains_even_without_the_collector() -> None:
         async with working(app) as worker:
             gc.collect()
             gc.disable()
+            logging.disable()  # pytest keeps log records, and with them the exceptions they tell of
             try:
                 for task, settled in ((fail, 20), (fail_in_a_thread, 20), (slow, 10)):
                     before = worker.processed
@@ -124,6 +126,7 @@ def test_nothing_of_a_job_remains_even_without_the_collector() -> None:
                     await until(lambda before=before, settled=settled: worker.processed == before + settled)
                     await until(lambda: not left(), f"an end to what {task.name} left behind: {left()}")
             finally:
+                logging.disable(logging.NOTSET)
                 gc.enable()
 
     run(test())
