@@ -32,7 +32,12 @@ def _open(gate: str) -> bool:
 def make_app(**settings: Unpack[Settings]) -> Naq:
     """The app, with its tasks."""
     app = Naq("rig", **settings)
+    _add_tasks(app)
+    _add_bad_tasks(app)
+    return app
 
+
+def _add_tasks(app: Naq) -> None:
     @app.task(name="work")
     async def work(number: int) -> int:
         with log().execution():
@@ -55,6 +60,17 @@ def make_app(**settings: Unpack[Settings]) -> Naq:
                 threading.Event().wait(LOOK)
             return gate
 
+    @app.task(name="sized")
+    async def sized(text: str) -> int:
+        with log().execution():
+            await asyncio.sleep(0)
+            return len(text)
+
+    # Registered by the decorator; named here so that none of them looks unused.
+    assert {work, gated, gated_thread, sized}
+
+
+def _add_bad_tasks(app: Naq) -> None:
     @app.task(name="flaky", retry=[0.1])
     async def flaky(number: int) -> int:
         """Fails at its first attempt."""
@@ -86,12 +102,11 @@ def make_app(**settings: Unpack[Settings]) -> Naq:
             await asyncio.sleep(0)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    @app.task(name="sized")
-    async def sized(text: str) -> int:
+    @app.task(name="swelling")
+    async def swelling(size: int) -> str:
+        """Returns far more than it was given."""
         with log().execution():
             await asyncio.sleep(0)
-            return len(text)
+            return "x" * size
 
-    # Registered by the decorator; named here so that none of them looks unused.
-    assert {work, gated, gated_thread, flaky, doomed, blocking, poison, sized}
-    return app
+    assert {flaky, doomed, blocking, poison, swelling}

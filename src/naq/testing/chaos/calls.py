@@ -18,12 +18,12 @@ _LOUD: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 def check_calls(history: History, state: FinalState, expected: Expected) -> list[Violation]:  # noqa: ARG001
     """Every enqueue ended by its deadline with one of naq's own errors, unless its process died."""
     out: list[Violation] = []
-    open_calls: dict[tuple[int, str], Enqueue] = {}
+    open_calls: dict[tuple[int, int, str], Enqueue] = {}
     for op in history.enqueues:
         if op.stage == "invoke":
-            open_calls[op.pid, op.job] = op
+            open_calls[op.pid, op.number, op.job] = op
             continue
-        invoked = open_calls.pop((op.pid, op.job), None)
+        invoked = open_calls.pop((op.pid, op.number, op.job), None)
         if invoked is None:
             out.append(Violation("F", "torn log", op.job, f"an outcome ({op.stage}) without a call"))
             continue
@@ -33,7 +33,7 @@ def check_calls(history: History, state: FinalState, expected: Expected) -> list
             out.append(Violation("F", "overdue", op.job, text))
         if op.error and not _is_ours(op.error):
             out.append(Violation("F", "wrong error", op.job, f"ended with {op.error}, which is none of naq's errors"))
-    for (pid, job), invoked in open_calls.items():
+    for (pid, _, job), invoked in open_calls.items():
         if not history.died(pid, after=invoked.at):
             out.append(Violation("F", "hung", job, f"a call of process {pid} never ended"))
     return out

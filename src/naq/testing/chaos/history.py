@@ -54,7 +54,7 @@ class History(Struct, frozen=True, kw_only=True):
         for op in enqueues:
             if op.stage == "ok":
                 accepted.setdefault(op.job, op.at)
-        outcomes = {(op.pid, op.job) for op in enqueues if op.stage != "invoke"}
+        outcomes = {(op.pid, op.number, op.job) for op in enqueues if op.stage != "invoke"}
         return cls(
             enqueues=enqueues,
             executions=_pair([op for op in ordered if isinstance(op, Execution)]),
@@ -62,7 +62,7 @@ class History(Struct, frozen=True, kw_only=True):
             health=[op for op in ordered if isinstance(op, Health)],
             lines=[op for op in ordered if isinstance(op, Line)],
             accepted=accepted,
-            unsure={op.job for op in enqueues if op.stage == "unknown" or (op.pid, op.job) not in outcomes},
+            unsure={op.job for op in enqueues if op.stage == "unknown" or (op.pid, op.number, op.job) not in outcomes},
             healed=max((fault.until for fault in faults), default=0.0),
         )
 

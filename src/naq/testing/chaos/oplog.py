@@ -52,22 +52,18 @@ class OpLog:
     @contextmanager
     def execution(self) -> Generator[None]:
         """Log the execution of the current job: its start, and how the block ended."""
-        context, pid, number = current_context(), os.getpid(), next(self._numbers)
+        context, number = current_context(), next(self._numbers)
 
-        def say(stage: str) -> None:
+        def say(stage: ops.Step) -> None:
             self.write(
-                msgspec.convert(
-                    {
-                        "op": "execution",
-                        "stage": stage,
-                        "job": context.job_id,
-                        "run": context.run,
-                        "attempt": context.attempt,
-                        "pid": pid,
-                        "number": number,
-                        "at": clock.now(),
-                    },
-                    ops.Execution,
+                ops.Execution(
+                    stage=stage,
+                    job=context.job_id,
+                    at=clock.now(),
+                    pid=os.getpid(),
+                    run=context.run,
+                    attempt=context.attempt,
+                    number=number,
                 )
             )
 
@@ -88,26 +84,34 @@ class OpLog:
 
         Put the ids that turned out to be duplicates into the set that it gives. `deadline`: seconds the call may take.
         """
-        ids, pid, duplicates = list(job_ids), os.getpid(), set[str]()
-        for job_id in ids:
-            self.write(ops.Enqueue(stage="invoke", job=job_id, at=clock.now(), pid=pid, deadline=deadline))
+        ids, duplicates, number = list(job_ids), set[str](), next(self._numbers)
+
+        def say(stage: ops.Stage, *, error: str = "") -> None:
+            for job_id in ids:
+                self.write(
+                    ops.Enqueue(
+                        stage=stage,
+                        job=job_id,
+                        at=clock.now(),
+                        pid=os.getpid(),
+                        duplicate=stage == "ok" and job_id in duplicates,
+                        error=error,
+                        deadline=deadline if stage == "invoke" else 0.0,
+                        number=number,
+                    )
+                )
+
+        say("invoke")
         try:
             yield duplicates
         except NaqConnectionError as error:
-            self._end(ids, ops.Enqueue(stage="unknown", job="", at=clock.now(), pid=pid, error=type(error).__name__))
+            say("unknown", error=type(error).__name__)
             raise
         except Exception as error:
             # Of several, those before the refused one may be stored.
-            stage = "fail" if len(ids) == 1 else "unknown"
-            self._end(ids, ops.Enqueue(stage=stage, job="", at=clock.now(), pid=pid, error=type(error).__name__))
+            say("fail" if len(ids) == 1 else "unknown", error=type(error).__name__)
             raise
-        for job_id in ids:
-            done = ops.Enqueue(stage="ok", job=job_id, at=clock.now(), pid=pid, duplicate=job_id in duplicates)
-            self.write(done)
-
-    def _end(self, job_ids: Iterable[str], last: ops.Enqueue) -> None:
-        for job_id in job_ids:
-            self.write(msgspec.structs.replace(last, job=job_id))
+        say("ok")
 
     def handler(self) -> logging.Handler:
         """A log handler that keeps what it gets in this log."""

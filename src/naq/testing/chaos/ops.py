@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+Stage = Literal["invoke", "ok", "fail", "unknown"]
+Step = Literal["start", "returned", "raised", "interrupted"]
 Excuse = Literal["death", "cut_off", "amnesia", "shutdown", "nothing"]
 
 
@@ -20,15 +22,17 @@ class Enqueue(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
         duplicate: ``ok``, and the id was taken.
         error: the type of what the call raised.
         deadline: seconds the call may take; 0 where none was said.
+        number: which call of that process this is; tells two for the same job apart.
     """
 
-    stage: Literal["invoke", "ok", "fail", "unknown"]
+    stage: Stage
     job: str
     at: float
     pid: int
     duplicate: bool = False
     error: str = ""
     deadline: float = 0.0
+    number: int = 0
 
 
 class Execution(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="op", tag="execution"):
@@ -42,7 +46,7 @@ class Execution(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
         number: which execution of that process this is; tells two of the same attempt apart.
     """
 
-    stage: Literal["start", "returned", "raised", "interrupted"]
+    stage: Step
     job: str
     at: float
     pid: int
