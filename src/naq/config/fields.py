@@ -13,10 +13,11 @@ from typing import Any, Final, cast
 
 from msgspec import Struct
 
+from naq.config.keys import EXPECTED, read_keys
 from naq.exceptions import ConfigurationError
 from naq.names import is_token
 
-SECRET: Final = frozenset({"password", "token", "creds", "nkey_seed"})
+SECRET: Final = frozenset({"password", "token", "creds", "nkey_seed", "signing_keys", "encryption_keys"})
 _CREDENTIALS: Final = re.compile(r"(?<=//)(?:(?!//).)*@", re.DOTALL)  # a password may hold '@', '/' or ','
 _DURATION: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -116,6 +117,7 @@ def _read_names(value: object) -> tuple[str, ...]:
 
 _TEXT: Final = Kind("text", _read_text)
 _DURATION_KIND: Final = _seconds(above=0)
+_KEYS: Final = Kind(EXPECTED, read_keys)
 _BYTES: Final = _whole(least=1, most=64 * 1024 * 1024)  # 64 MiB is the most a NATS server lets a message be
 KINDS: Final[dict[str, Kind]] = {
     "broker_url": Kind("a URL such as 'nats://127.0.0.1:4222', 'embedded:PATH' or 'memory:'", _read_url),
@@ -134,6 +136,9 @@ KINDS: Final[dict[str, Kind]] = {
     "worker_ttl": _DURATION_KIND,
     "record_ttl": _seconds(above=1),  # the broker counts a message's age limit in whole seconds
     "imports": Kind("module names, as a list or separated by commas", _read_names),
+    "codec": _choice("json", "pickle"),
+    "signing_keys": _KEYS,
+    "encryption_keys": _KEYS,
     "user": _TEXT,
     "password": _TEXT,
     "token": _TEXT,

@@ -13,6 +13,7 @@ from naq.config.fields import KINDS, read_field, show
 from naq.exceptions import ConfigurationError
 
 Durability = Literal["standard", "strict", "replicated", "replicated-strict"]
+CodecName = Literal["json", "pickle"]
 Seconds = float | timedelta | str
 
 
@@ -35,6 +36,9 @@ class Settings(TypedDict, total=False):
     worker_ttl: Seconds
     record_ttl: Seconds
     imports: Sequence[str]
+    codec: CodecName
+    signing_keys: Sequence[str]
+    encryption_keys: Sequence[str]
     user: str
     password: str
     token: str
@@ -62,6 +66,10 @@ class Config(Struct, frozen=True, kw_only=True):
         heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
         record_ttl: seconds a final record is kept, and with it the identity of the job.
         imports: modules a worker imports at start; their functions may be run.
+        codec: how arguments travel. "pickle" also makes a worker read pickled ones, which can do anything to it: only
+            where every producer is trusted (docs/pickle.md).
+        signing_keys, encryption_keys: ``id:base64``, the first one signs or encrypts, all are accepted, "none" also
+            accepts what is not signed or encrypted (docs/signing.md).
         user, password, token, creds, nkey_seed: how to log in to the broker (`creds`: path of a credentials file).
         tls_ca, tls_cert, tls_key: paths of PEM files.
 
@@ -85,6 +93,9 @@ class Config(Struct, frozen=True, kw_only=True):
     worker_ttl: float = 30.0
     record_ttl: float = 7 * 86400.0
     imports: tuple[str, ...] = ()
+    codec: CodecName = "json"
+    signing_keys: tuple[str, ...] = ()
+    encryption_keys: tuple[str, ...] = ()
     user: str = ""
     password: str = ""
     token: str = ""
