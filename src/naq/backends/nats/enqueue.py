@@ -1,4 +1,4 @@
-"""Storing jobs: one pipelined publish each, its own subject compared and set."""
+"""Storing jobs: each compared and set on a subject of its own; one by one, pipelined, or in a batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Final
 
 from naq import clock
 from naq.backends.base import EnqueueResult
+from naq.backends.check import check_jobs
 from naq.backends.nats import messages
 from naq.backends.nats.client.courier import Answer
 from naq.backends.nats.client.errors import Conflict
+from naq.backends.nats.client.ingest import WORTH_IT, Ingest
 from naq.backends.nats.session import Session
 from naq.faults import fault, is_armed
 from naq.job import JobSpec, new_id
-from naq.names import check_token
 
 WINDOW: Final = 4096  # publishes on their way at once; some megabytes, and far above what one round trip can carry
 
@@ -26,17 +27,38 @@ class Enqueue(Session):
         """Store `jobs`; see `JobQueue.enqueue`."""
         self.must_be_open()
         timeout = self.config.publish_timeout if timeout is None else timeout
-        for job in jobs:
-            check_token("job id", job.id)
-            check_token("queue", job.queue)
+        check_jobs(jobs, max_payload=self.config.max_payload, max_headers=self.config.max_headers)
         for queue in {job.queue for job in jobs}:
-            await self.know(queue)
+            if queue not in self.known:
+                await self.know(queue, wait=timeout)
         if len(jobs) == 1:
             future, nonce = self._publish(jobs[0], timeout)
             return [await self._outcome(jobs[0], future, nonce)]
-        return await self._many(jobs, timeout)
+        if len(jobs) < WORTH_IT or not all(job.fresh for job in jobs):
+            return await self._many(jobs, timeout)
+        # New ids cannot be taken, so nobody needs to be told of each; one that is settles it by compare-and-set.
+        stored = await self._ingest(jobs)
+        results = [EnqueueResult(job.id) for job in jobs[:stored]]
+        if stored < len(jobs):
+            results += await self._many(jobs[stored:], timeout, again=True)
+        return results
 
-    async def _many(self, jobs: Sequence[JobSpec], timeout: float) -> list[EnqueueResult]:
+    async def _ingest(self, jobs: Sequence[JobSpec]) -> int:
+        """Store new jobs in one batch of the broker's; how many, from the first, are known to be stored."""
+        now = clock.now()
+        half = len(jobs) // 2 if is_armed("enqueue.mid_batch") else -1
+
+        def build(index: int) -> tuple[bytes, bytes, bytes]:
+            if index == half:
+                fault("enqueue.mid_batch")
+            job = jobs[index]
+            subject, header, _ = self._address(job, now)
+            return subject, header, job.payload
+
+        return await Ingest(self.link).store(len(jobs), build)
+
+    async def _many(self, jobs: Sequence[JobSpec], timeout: float, *, again: bool = False) -> list[EnqueueResult]:
+        """One pipelined publish a job. `again`: an earlier try may have stored some of them."""
         sent: list[tuple[asyncio.Future[Answer], str]] = []
         results: list[EnqueueResult] = []
         try:
@@ -44,7 +66,7 @@ class Enqueue(Session):
                 if len(sent) - len(results) >= WINDOW:
                     at = len(results)
                     results.append(await self._outcome(jobs[at], *sent[at]))
-                sent.append(self._publish(job, timeout))
+                sent.append(self._publish(job, timeout, again=again))
                 if len(sent) == len(jobs) // 2 and is_armed("enqueue.mid_batch"):
                     await self.link.flush()  # or nothing of the batch would have left this process
                     fault("enqueue.mid_batch")
@@ -56,13 +78,18 @@ class Enqueue(Session):
                 future.add_done_callback(_seen)
         return results
 
-    def _publish(self, job: JobSpec, timeout: float) -> tuple[asyncio.Future[Answer], str]:
+    def _publish(self, job: JobSpec, timeout: float, *, again: bool = False) -> tuple[asyncio.Future[Answer], str]:
         """Send one job; the future of its PubAck, and the nonce by which we know our own."""
+        subject, header, nonce = self._address(job, clock.now())
+        return self.courier.publish(subject, job.payload, header, timeout=timeout, again=again), nonce
+
+    def _address(self, job: JobSpec, now: float) -> tuple[bytes, bytes, str]:
+        """Where a job goes, its header block, and its nonce (empty for a new id)."""
         subjects = self.subjects
-        waits = job.run_at is not None and job.run_at > clock.now()
+        if job.fresh and job.run_at is None and job.headers is None and job.attempt == 1:
+            return subjects.ready(job.queue, job.priority, job.id).encode(), messages.CAS_FRESH, ""
+        waits = job.run_at is not None and job.run_at > now
         subject = (subjects.timer if waits else subjects.ready)(job.queue, job.priority, job.id)
-        if job.fresh and not waits and job.headers is None and job.attempt == 1:
-            return self.courier.publish(subject.encode(), job.payload, messages.CAS_FRESH, timeout=timeout), ""
         lines = f"{messages.EXPECT}: 0\r\n"
         nonce = ""
         if not job.fresh:
@@ -72,7 +99,7 @@ class Enqueue(Session):
         lines += messages.describe(job)
         if waits and job.run_at is not None:
             lines += messages.schedule(subjects, job, job.run_at)
-        return self.courier.publish(subject.encode(), job.payload, messages.block(lines), timeout=timeout), nonce
+        return subject.encode(), messages.block(lines), nonce
 
     async def _outcome(self, job: JobSpec, future: asyncio.Future[Answer], nonce: str) -> EnqueueResult:
         try:

@@ -98,17 +98,21 @@ class Courier:
         """How many entries wait for an answer."""
         return len(self._pending)
 
-    def publish(self, subject: bytes, payload: bytes, header: bytes, *, timeout: float) -> asyncio.Future[Answer]:
+    def publish(
+        self, subject: bytes, payload: bytes, header: bytes, *, timeout: float, again: bool = False
+    ) -> asyncio.Future[Answer]:
         """Store a message; the future ends with its PubAck.
 
         It raises `errors.Conflict` where an expected sequence did not match, `NaqBackpressureError` where the store is
         full, `NaqConnectionError` where the outcome is unknown at the deadline. Tries after the first say so in a
-        header, because the message of an earlier one may have been stored, and consumed, meanwhile.
+        header, because the message of an earlier one may have been stored, and consumed, meanwhile. `again`: there was
+        a try before, by other means.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
         entry = _Entry(
             subject, payload, header, future, clock.monotonic() + timeout, is_publish=True, try_timeout=TRY_TIMEOUT
         )
+        entry.tries = int(again)
         self._start(entry)
         return future
 
@@ -169,7 +173,7 @@ class Courier:
                 await done.wait()
         except TimeoutError:
             raise NaqConnectionError(
-                f"the broker at {self._link.url} did not answer {subject} within {timeout:g} s"
+                f"the broker at {self._link.shown} did not answer {subject} within {timeout:g} s"
             ) from None
         finally:
             self._link.unlisten(token)
@@ -255,6 +259,6 @@ class Courier:
         what = "storing a job or record" if entry.is_publish else f"asking {entry.subject.decode()}"
         state = "it does not answer" if self._link.is_up else "it cannot be reached"
         return NaqConnectionError(
-            f"{what} was not acknowledged by the broker at {self._link.url} within its deadline: {state}. "
+            f"{what} was not acknowledged by the broker at {self._link.shown} within its deadline: {state}. "
             "The outcome is unknown; doing it again with the same job id is safe"
         )
