@@ -14,7 +14,7 @@ from typing import Final, ParamSpec
 import psutil
 
 from naq import Naq, clock
-from naq.backends.base import Backend
+from naq.backends.base import Backend, DeadLetter
 from naq.backends.nats.broker.process import ServerProcess
 from naq.exceptions import NaqConnectionError
 from naq.job import JobRecord, JobSpec
@@ -236,6 +236,14 @@ class Rig:
         report = check(self.ops(), state, expected)
         report.verify(*sometimes)
         return report
+
+    async def malformed(self, count: int, *, timeout: float = PATIENCE) -> list[DeadLetter]:
+        """Wait for `count` dead letters that are no jobs."""
+        deadline, letters = time.monotonic() + timeout, list[DeadLetter]()
+        while len(letters) < count:
+            assert time.monotonic() < deadline, f"{len(letters)} of {count} dead letters after {timeout:g} s"
+            letters = [each for each in await self.broker.dead(limit=2 * count) if each.kind == "malformed"]
+        return letters
 
     async def ended_jobs(self, job_ids: Iterable[str]) -> list[JobRecord]:
         """The final records of those of these jobs that have one; all of them must be known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,10 +16,13 @@ from naq.backends.nats import messages, topology
 from naq.backends.nats.client.lane import Delivered, Lane
 from naq.backends.nats.session import Session
 from naq.backends.nats.subjects import ALL_LANES, consumer
-from naq.exceptions import NaqException
+from naq.exceptions import NaqConnectionError, NaqException
 from naq.job import new_id
 from naq.names import is_token
 
+_log = logging.getLogger("naq.nats")
+
+COMPLAIN_EVERY: Final = 10.0  # seconds between two log lines about lanes that are gone
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 
@@ -32,6 +36,7 @@ class Fetch(Session):
         self._background: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self._fetching = 0
+        self._complain_at = 0.0
         self._fetched = False
         self.link.on_down.append(self.puller.forget)
         self.link.on_up.append(self.puller.arrived)
@@ -143,9 +148,23 @@ class Fetch(Session):
 
     async def _mend(self, lane: Lane) -> None:
         """Make a consumer again that an operator deleted."""
-        # It stays missing when this fails; the lane's next refused pull starts it again.
-        with contextlib.suppress(NaqException):
+        try:
             await topology.ensure_lane(self.js, self.config, self.subjects, lane.queue, lane.priority)
+        except NaqConnectionError:
+            return  # the link says so
+        except NaqException as error:
+            # The lane's next refused pull starts it again.
+            if clock.monotonic() >= self._complain_at:
+                self._complain_at = clock.monotonic() + COMPLAIN_EVERY
+                _log.error(
+                    "nothing of queue %s can be claimed, because stream %s or its consumer %s is gone and cannot be "
+                    "mended: %s. If somebody deleted the stream, its waiting jobs went with it; the next producer or "
+                    "worker that starts makes it again",
+                    lane.queue,
+                    self.subjects.jobs,
+                    lane.name,
+                    error,
+                )
 
     async def _hand_back(self, delivered: Delivered) -> None:
         """Put a job that found no slot here back in line, uncounted: published anew in its own place.
