@@ -86,7 +86,7 @@ class Naq:
     def task(self, func: Callable[..., Any] | None = None, /, **settings: Any) -> Task[..., Any] | TaskDecorator:
         """Register a function as a task: ``@app.task``, or ``@app.task(queue=..., ...)`` with options.
 
-        Options (see `naq.task.TaskSettings`): name, queue, priority, retry, retries, timeout, tags.
+        Options (see `naq.task.TaskSettings`): name, queue, priority, retry, retries, timeout, tags, executor.
 
         Raises:
             ConfigurationError: an unknown option or invalid value, a function that no worker could find, parameters

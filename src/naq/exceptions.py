@@ -16,6 +16,7 @@
     ├── JobExecutionError            the job failed for good; carries what the task raised, as data
     │   ├── TaskTimeoutError         ... because it ran longer than its timeout
     │   ├── WorkerLost               ... because every worker that took it died or was cut off
+    │   ├── ProcessDied              ... because the process of its own that it ran in died
     │   └── JobExpired               ... because it was not started before its `expires_at`
     ├── JobCancelled                 the job was cancelled before it could succeed
     ├── RateLimited                  a limit refused the job; `retry_after` says when to come back
@@ -103,6 +104,10 @@ class TaskTimeoutError(JobExecutionError):
 
 class WorkerLost(JobExecutionError):
     """The job was delivered `crash_limit` times without any outcome: each worker died or was cut off."""
+
+
+class ProcessDied(JobExecutionError):
+    """The child process that ran an attempt died: out of memory, a crash in C code, ``os._exit``, or killed."""
 
 
 class JobExpired(JobExecutionError):

@@ -11,6 +11,7 @@ from naq.exceptions import (
     JobExpired,
     JobNotFoundError,
     NaqException,
+    ProcessDied,
     TaskTimeoutError,
     WorkerLost,
 )
@@ -73,7 +74,8 @@ class Job(Generic[R_co]):
 
         Raises:
             JobExecutionError: it failed for good; `error` says with what. As `TaskTimeoutError` where it ran too
-                long, `WorkerLost` where its workers died, `JobExpired` where it was not started in time.
+                long, `WorkerLost` where its workers died, `ProcessDied` where only the child process that ran it did,
+                `JobExpired` where it was not started in time.
             JobCancelled: it was cancelled.
             ResultTimeout: it has not ended yet; it goes on, ask again.
             JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
@@ -116,7 +118,7 @@ class Job(Generic[R_co]):
 
 # An error's type is text from the wire: looked up here, never imported.
 _FAILURES: Final[dict[str, type[JobExecutionError]]] = {
-    f"{kind.__module__}.{kind.__qualname__}": kind for kind in (TaskTimeoutError, WorkerLost, JobExpired)
+    f"{kind.__module__}.{kind.__qualname__}": kind for kind in (TaskTimeoutError, WorkerLost, ProcessDied, JobExpired)
 }
 
 

@@ -131,6 +131,9 @@ KINDS: Final[dict[str, Kind]] = {
     "max_result": _BYTES,
     "max_headers": _whole(least=1, most=64 * 1024),  # the client refuses more than 64 KiB of headers
     "concurrency": _whole(least=1, most=100_000),
+    "child_jobs": _whole(least=0, most=1_000_000_000),
+    "child_memory": _whole(least=0, most=1_048_576),
+    "child_rss": _whole(least=0, most=1_048_576),
     "shutdown_timeout": _DURATION_KIND,
     "heartbeat_interval": _DURATION_KIND,
     "worker_ttl": _DURATION_KIND,

@@ -31,6 +31,9 @@ class Settings(TypedDict, total=False):
     max_result: int
     max_headers: int
     concurrency: int
+    child_jobs: int
+    child_memory: int
+    child_rss: int
     shutdown_timeout: Seconds
     heartbeat_interval: Seconds
     worker_ttl: Seconds
@@ -62,6 +65,9 @@ class Config(Struct, frozen=True, kw_only=True):
         crash_limit: deliveries without an outcome after which a job is taken for poison.
         max_payload, max_result, max_headers: bytes; more is `PayloadTooLarge` before anything is stored.
         concurrency: jobs one worker process runs at once.
+        child_jobs: jobs after which the child process of an ``executor="process"`` task is replaced; 0: never.
+        child_memory: MiB a child process may take beyond what it has when it is ready; 0: no limit. Linux only.
+        child_rss: MiB of memory over which a child process is replaced after its job; 0: never.
         shutdown_timeout: seconds a stopping worker lets its running jobs go on.
         heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
         record_ttl: seconds a final record is kept, and with it the identity of the job.
@@ -88,6 +94,9 @@ class Config(Struct, frozen=True, kw_only=True):
     max_result: int = 1_048_576
     max_headers: int = 4096
     concurrency: int = 20
+    child_jobs: int = 0
+    child_memory: int = 0
+    child_rss: int = 0
     shutdown_timeout: float = 30.0
     heartbeat_interval: float = 10.0
     worker_ttl: float = 30.0

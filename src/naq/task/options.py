@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from naq.names import check_token
 from naq.retry import Decide, Retry
 
 Duration = float | timedelta
+Executor = Literal["thread", "process"]
 RetryLike = Retry | int | Sequence[float] | Decide
 _LATEST: Final = 253_402_300_800.0  # UNIX seconds of the year 10000, which no datetime holds
 
@@ -33,6 +34,8 @@ class TaskSettings(TypedDict, total=False):
         retries: how many times to try again, with the default backoff; instead of `retry`.
         timeout: seconds or timedelta an attempt may run; default: no limit.
         tags: names and values that its jobs carry, for people and filters.
+        executor: "process" for a child process of its own (docs/executors.md). Default: the worker's event loop for
+            coroutine functions, a thread for plain ones.
     """
 
     name: str | None
@@ -42,6 +45,7 @@ class TaskSettings(TypedDict, total=False):
     retries: int | None
     timeout: Duration | None
     tags: Mapping[str, str] | None
+    executor: Executor | None
 
 
 class JobSettings(TypedDict, total=False):
@@ -70,6 +74,7 @@ class JobSettings(TypedDict, total=False):
 
 
 TASK_OPTIONS: Final = tuple(TaskSettings.__annotations__)
+EXECUTORS: Final = ("thread", "process")
 JOB_OPTIONS: Final = tuple(JobSettings.__annotations__)
 
 
@@ -81,6 +86,7 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
     retry: Retry = Retry.of(None)
     timeout: float | None = None
     tags: dict[str, str] = {}
+    executor: Executor | None = None
 
 
 class JobOptions(Struct, frozen=True, kw_only=True):
@@ -101,6 +107,9 @@ def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
     """`settings` of ``@app.task``, without `name`, checked. `where` begins every error."""
     _check_names(where, settings, TASK_OPTIONS)
     read = _common(where, settings)
+    read["executor"] = executor = settings.get("executor")
+    if executor not in {None, *EXECUTORS}:
+        raise ConfigurationError(f"{where}: there is no executor {executor!r}; {hint(str(executor), EXECUTORS)}")
     return TaskOptions(**{name: value for name, value in read.items() if value is not None})
 
 

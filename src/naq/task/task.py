@@ -111,6 +111,7 @@ class Task(Sender[P, R]):
         signature: its parameters and result, with prepared encoders and decoders.
         declared: its options as ``@app.task`` gave them.
         is_async: whether calling it gives a coroutine.
+        in_process: whether its jobs run in child processes.
         host: the app it belongs to.
     """
 
@@ -124,6 +125,7 @@ class Task(Sender[P, R]):
         self.signature: Final = Signature.of(func, name)
         self.declared: Final = declared
         self.is_async: Final = _is_async(func)
+        self.in_process: Final = declared.executor == "process"
         self.host: Final = host
         super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config))
 
@@ -174,6 +176,10 @@ class TaskDecorator(Protocol):
 def make_task(name: str, func: Callable[..., Any], declared: TaskOptions, host: Host) -> Task[..., Any]:
     """`func` as a task of the kind that it is."""
     if _is_async(func):
+        if declared.executor == "thread":
+            raise ConfigurationError(
+                f"task {name}: a coroutine function cannot run in a thread; make it a plain def, or leave executor out"
+            )
         return AsyncTask[..., Any](name, func, declared, host)
     return SyncTask[..., Any](name, func, declared, host)
 

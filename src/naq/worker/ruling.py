@@ -21,6 +21,7 @@ from naq.exceptions import (
     DiscardJob,
     JobExecutionError,
     JobExpired,
+    ProcessDied,
     RetryJob,
     SnoozeJob,
     TaskOutcome,
@@ -37,7 +38,7 @@ log = logging.getLogger("naq.worker")
 
 #: Errors that say something about the job they are recorded for. A task that raises one means another job (whose
 #: result it waited for, say), so it is recorded as their root instead.
-_VERDICTS: Final = (TaskTimeoutError, WorkerLost, JobExpired)
+_VERDICTS: Final = (TaskTimeoutError, WorkerLost, ProcessDied, JobExpired)
 _EXECUTION: Final = f"{JobExecutionError.__module__}.{JobExecutionError.__qualname__}"
 _OURS: Final = str(Path(__file__).parent)
 #: Seconds a snoozed job waits at least: a snooze of 0 would come back at once, for ever.
