@@ -5,6 +5,7 @@ An envelope holds what the task needs; where the job goes, when, and its id are 
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Final, cast
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, ValidationError
@@ -19,6 +20,11 @@ from naq.retry import RetryWire
 
 VERSION: Final = 1
 MAX_ERRORS: Final = 10  # attempts whose errors travel with a job; older ones are dropped
+#: Values of `Envelope.codec`: arguments as JSON; pickled ones; a whole envelope, encrypted, in their place.
+JSON: Final = "json"
+PICKLE: Final = "pickle"
+ENCRYPTED: Final = "encrypted"
+ONLY_JSON: Final = frozenset({JSON})
 NO_ARGS: Final = Raw(b"[]")
 NO_KWARGS: Final = Raw(b"{}")
 
@@ -33,6 +39,7 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         v: version of this format; 1.
         task: the task's name.
         args, kwargs: the encoded arguments: a JSON array and a JSON object.
+        codec: what is in them; whoever does not know it, or has not opted in, refuses the message.
         at: when it was enqueued, UNIX seconds; 0 where unknown.
         timeout: seconds an attempt may take; None: what the task says.
         retry: overrides the task's policy; None: what the task says.
@@ -46,6 +53,7 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     task: str
     args: Raw = NO_ARGS
     kwargs: Raw = NO_KWARGS
+    codec: str = JSON
     at: _Time = 0.0
     timeout: Annotated[float, Meta(gt=0, le=253_402_300_799)] | None = None
     retry: RetryWire | None = None
@@ -83,8 +91,10 @@ def encode_envelope(envelope: Envelope, *, limit: int | None = None) -> bytes:
     return payload
 
 
-def decode_envelope(payload: bytes, *, limit: int | None = None) -> Envelope:
+def decode_envelope(payload: bytes, *, limit: int | None = None, codecs: AbstractSet[str] = ONLY_JSON) -> Envelope:
     """The envelope that `payload` is. Arguments stay encoded: only their syntax is looked at.
+
+    `codecs` are those that the caller reads; arguments of any other are refused.
 
     Raises:
         PayloadTooLarge: longer than `limit` bytes; nothing of it was read.
@@ -100,6 +110,8 @@ def decode_envelope(payload: bytes, *, limit: int | None = None) -> Envelope:
         raise _unknown_version(envelope.v)
     if not is_task_name(envelope.task):
         raise SerializationError(f"malformed job: task {envelope.task[:80]!r} is no task name")
+    if envelope.codec not in codecs:
+        raise _unread_codec(envelope.codec)
     if is_too_deep(payload):
         raise SerializationError(f"malformed job: nested more than {MAX_DEPTH} deep")
     # What we encoded ourselves comes out the same, and cannot name a field twice; only foreign JSON is looked at again.
@@ -149,6 +161,18 @@ def _unknown_version(version: object) -> SerializationError:
         f"malformed job: version {repr(version)[:40]} of the wire format is unknown here, this naq reads {VERSION}:"
         " upgrade the workers before the producers"
     )
+
+
+def _unread_codec(codec: str) -> SerializationError:
+    """Why a message of `codec` stays unread."""
+    match codec:
+        case "pickle":
+            text = "its arguments are pickled, and here nothing is unpickled without codec='pickle' (docs/pickle.md)"
+        case "encrypted":
+            text = "it is encrypted, and there are no encryption_keys here (docs/signing.md)"
+        case _:
+            text = f"codec {codec[:40]!r} is unknown here"
+    return SerializationError(f"malformed job: {text}")
 
 
 def _check_foreign(payload: bytes) -> None:

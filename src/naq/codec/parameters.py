@@ -61,8 +61,12 @@ def type_name(annotation: Any) -> str:
     return str(annotation).replace("typing.", "")
 
 
-def read_parameters(func: Callable[..., Any], task: str) -> Parameters:
-    """What `func` takes and returns.
+class PickledOnly:
+    """Stands for a type that JSON cannot carry, in a task whose arguments are pickled: no JSON decodes to it."""
+
+
+def read_parameters(func: Callable[..., Any], task: str, *, pickled: bool = False) -> Parameters:
+    """What `func` takes and returns. `pickled`: its arguments need no JSON form, because they are pickled.
 
     Raises:
         ConfigurationError: it has no readable signature, an annotation cannot be resolved, or a required parameter is
@@ -77,7 +81,7 @@ def read_parameters(func: Callable[..., Any], task: str) -> Parameters:
     by_name: dict[str, Parameter] = {}
     rest = extra = None
     for parameter in signature.parameters.values():
-        ours = _parameter(task, parameter, hints.get(parameter.name, Any))
+        ours = _parameter(task, parameter, hints.get(parameter.name, Any), pickled=pickled)
         match parameter.kind:
             case _KINDS.VAR_POSITIONAL:
                 rest = ours
@@ -106,11 +110,16 @@ def _hints(func: Callable[..., Any], task: str) -> dict[str, Any]:
         ) from error
 
 
-def _parameter(task: str, parameter: inspect.Parameter, annotation: Any) -> Parameter:
+def _parameter(task: str, parameter: inspect.Parameter, annotation: Any, *, pickled: bool) -> Parameter:
     what = f"task {task!r}: parameter {parameter.name!r}"
     required = parameter.default is parameter.empty and parameter.kind not in _MANY
-    made = _make(what, parameter.name, annotation, required=required)
-    if required and (unknown := made.unknown) is not None:
+    try:
+        made = _make(what, parameter.name, annotation, required=required)
+    except ConfigurationError:
+        if not pickled:
+            raise
+        return Parameter(parameter.name, annotation, decoder(PickledOnly), required, has_datetime=False, unknown=None)
+    if not pickled and required and (unknown := made.unknown) is not None:
         raise ConfigurationError(
             f"{what} is a {made.expected}, but a {unknown.__qualname__} has no JSON form: pass what the task needs to"
             " make one (an id, an address), or give the parameter a default"

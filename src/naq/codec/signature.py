@@ -12,14 +12,14 @@ annotation takes plain JSON values; in these a tuple arrives as a list.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, ClassVar, Final, NamedTuple, TypedDict
 
 from msgspec import Raw
 from msgspec.json import Decoder
 
 from naq.codec.compare import Difference, difference
-from naq.codec.envelope import NO_ARGS, NO_KWARGS
-from naq.codec.parameters import Parameter, read_parameters
+from naq.codec.envelope import JSON, NO_ARGS, NO_KWARGS
+from naq.codec.parameters import Parameter, Parameters, read_parameters
 from naq.codec.utc import as_utc, has_naive
 from naq.codec.values import ENCODER, MAX_DEPTH, READ_ERRORS, decoder, is_too_deep, lost_number, shown, why
 from naq.exceptions import PayloadTooLarge, SerializationError
@@ -41,17 +41,27 @@ class _Shape(NamedTuple):
 
 
 class Signature:
-    """How the arguments and the result of one task travel. Immutable; safe in threads."""
+    """How the arguments and the result of one task travel. Immutable; safe in threads.
+
+    Attributes:
+        task: its name, for messages.
+        codec: what its jobs say about their arguments (`Envelope.codec`).
+    """
 
     __slots__ = ("_has_datetime", "_parameters", "_result", "_shapes", "task")
+    codec: ClassVar[str] = JSON
 
     def __init__(self, func: Callable[..., Any], task: str) -> None:
         self.task = task
-        self._parameters = read_parameters(func, task)
+        self._parameters = self._read_parameters(func, task)
         self._result = self._parameters.result
         self._has_datetime = self._parameters.has_datetime
         # By the number of positional arguments, or by that and the names. Grows as calls are seen.
         self._shapes: dict[int | tuple[int | str, ...], _Shape | None] = {}
+
+    @staticmethod
+    def _read_parameters(func: Callable[..., Any], task: str) -> Parameters:
+        return read_parameters(func, task)
 
     @classmethod
     def of(cls, func: Callable[..., Any], task: str | None = None) -> Signature:

@@ -59,6 +59,8 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         enqueued_at, started_at, finished_at, run_at: UNIX seconds; 0 where unknown.
         reason: why it waits, in words, where the state does not say it all.
         tags: what the producer tagged it with.
+        sealed: where it is encrypted: `result`, `errors` and `reason`, which say less or nothing then.
+        sig: where it is signed: the key's id and the signature (`naq.codec.seal`).
     """
 
     id: str
@@ -78,6 +80,8 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: float = 0.0
     reason: str = ""
     tags: dict[str, str] = {}
+    sealed: str = ""
+    sig: str = ""
 
     @property
     def is_final(self) -> bool:
