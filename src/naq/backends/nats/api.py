@@ -11,7 +11,7 @@ import msgspec
 
 from naq import clock
 from naq.backends.nats.client import errors
-from naq.backends.nats.client.courier import Courier
+from naq.backends.nats.client.courier import BACKOFF_FIRST, BACKOFF_MOST, Courier
 from naq.exceptions import BackendError
 
 _encode = msgspec.json.encode
@@ -42,6 +42,12 @@ class _Got(msgspec.Struct):
 
 
 _decode_got = msgspec.json.Decoder(_Got).decode
+
+
+def _direct(payload: bytes, headers: dict[str, str]) -> Message:
+    """A message as a direct get sends it: what is known of it is in its headers."""
+    sequence = int(headers.get("Nats-Sequence", "0"))
+    return Message(headers.get("Nats-Subject", ""), sequence, payload, headers, headers.get("Nats-Time-Stamp", ""))
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
@@ -83,21 +89,26 @@ class JetStream:
                 refusal is in `__cause__`.
             NaqConnectionError: no answer by the deadline.
         """
-        deadline = clock.monotonic() + (timeout or self.timeout)
         payload = _encode(body) if body is not None else b""
-        pause = 0.05
+        return _decode(await self._ask(subject, payload, timeout or self.timeout, slow=slow))
+
+    async def _ask(self, subject: str, payload: bytes, timeout: float, *, slow: bool = False) -> bytes:
+        """The reply to one request, asked again while its refusal may pass."""
+        deadline = clock.monotonic() + timeout
+        pause = BACKOFF_FIRST
         while True:
-            left = deadline - clock.monotonic()
+            left = max(deadline - clock.monotonic(), 0.01)
             tries = {"try_timeout": left} if slow else {}
-            data, _ = await self._courier.request(f"$JS.API.{subject}", payload, timeout=max(left, 0.01), **tries)
-            reply: dict[str, Any] = _decode(data)
-            if "error" not in reply:
-                return reply
-            refusal = msgspec.convert(reply["error"], errors.Refusal)
+            data, _ = await self._courier.request(f"$JS.API.{subject}", payload, timeout=left, **tries)
+            if b'"error":' not in data:  # most are without; a name or payload that says so is looked at closely
+                return data
+            refusal = errors.find_refusal(data)
+            if refusal is None:
+                return data
             if not refusal.will_pass or clock.monotonic() + pause >= deadline:
                 raise errors.as_exception(refusal) from Refused(refusal)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            pause = min(pause * 2, BACKOFF_MOST)
 
     async def try_call(self, subject: str, body: dict[str, Any] | None = None, *, absent: int) -> dict[str, Any] | None:
         """As `call`, but None where the refusal is the error code `absent`."""
@@ -121,13 +132,14 @@ class JetStream:
         return await self._get(stream, {"seq": after + 1, "next_by_subj": subject})
 
     async def _get(self, stream: str, body: dict[str, Any]) -> Message | None:
-        data, _ = await self._courier.request(f"$JS.API.STREAM.MSG.GET.{stream}", _encode(body), timeout=self.timeout)
-        got = _decode_got(data).message
-        if got is None:
-            refusal = errors.refusal(data)
-            if refusal.err_code == errors.NO_MESSAGE:
+        try:
+            got = _decode_got(await self._ask(f"STREAM.MSG.GET.{stream}", _encode(body), self.timeout)).message
+        except BackendError as error:
+            if isinstance(error.__cause__, Refused) and error.__cause__.refusal.err_code == errors.NO_MESSAGE:
                 return None
-            raise errors.as_exception(refusal) from Refused(refusal)
+            raise
+        if got is None:
+            return None
         headers = parse_headers(base64.b64decode(got.hdrs)) if got.hdrs else {}
         return Message(got.subject, got.seq, base64.b64decode(got.data), headers, got.time)
 
@@ -142,27 +154,9 @@ class JetStream:
 
     async def batch(self, stream: str, subject: str, *, after: int, limit: int) -> list[Message]:
         """Up to `limit` messages on `subject` (a filter) with a sequence above `after`, in one round trip."""
-        got: list[Message] = []
-        done = asyncio.Event()
-
-        def on_part(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
-            if header.startswith(b"NATS/1.0 "):  # 204 end of batch, 404 nothing (more), 503 nobody there
-                done.set()
-                return
-            headers = parse_headers(header)
-            got.append(
-                Message(
-                    headers.get("Nats-Subject", ""),
-                    int(headers.get("Nats-Sequence", "0")),
-                    payload,
-                    headers,
-                    headers.get("Nats-Time-Stamp", ""),
-                )
-            )
-
         body = _encode({"seq": after + 1, "next_by_subj": subject, "batch": limit})
-        await self._courier.ask_many(f"$JS.API.DIRECT.GET.{stream}", body, on_part, done, timeout=self.timeout)
-        return got
+        parts = await self._courier.ask_many(f"$JS.API.DIRECT.GET.{stream}", body, timeout=self.timeout)
+        return [_direct(payload, parse_headers(header)) for payload, header in parts]
 
     async def walk(self, stream: str, subject: str, *, after: int = 0, limit: int = 0) -> AsyncIterator[Message]:
         """The messages on `subject` (a filter) in order of sequence, at most `limit` (0: all)."""

@@ -14,7 +14,7 @@ from naq.backends.nats.subjects import consumer, place_of
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.job import JobRecord, JobSpec, JobState
-from naq.names import is_token
+from naq.names import check_token
 
 
 class Place(NamedTuple):
@@ -31,8 +31,7 @@ class Find(Settle):
     async def get(self, job_id: str) -> JobRecord | None:
         """What is known of a job; see `JobAdmin.get`."""
         self.must_be_open()
-        if not is_token(job_id):
-            return None
+        check_token("job id", job_id)
         record = await self.record_of(job_id)
         place = await self.place(job_id)
         if place is None:

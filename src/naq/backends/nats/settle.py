@@ -27,6 +27,7 @@ class Settle(Fetch):
 
     async def complete(self, claim: Claim, record: JobRecord) -> Settled:
         """Store the record, then ack; see `JobQueue.complete`."""
+        self.must_be_open()
         settled = await self.store(record, first=claim.job.run == 1)
         fault("complete.after_record")
         self.settle(claim.receipt, ACK)
@@ -59,6 +60,7 @@ class Settle(Fetch):
 
     async def discard(self, claim: Claim, record: JobRecord) -> Settled:
         """Dead letter first where the job failed, then the record, then ack; see `JobQueue.discard`."""
+        self.must_be_open()
         buried = 0
         if record.state is JobState.FAILED:
             buried = await self._bury(claim, record)
@@ -90,9 +92,9 @@ class Settle(Fetch):
 
     async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
         """A broker-held timer with the next attempt, then ack; see `JobQueue.retry`."""
+        self.must_be_open()
         job = claim.job
-        there = await self.record_at(job.queue, job.id)
-        if there is not None and there.run >= job.run:
+        if await self._is_over(job):
             self.settle(claim.receipt, ACK)
             return Settled.SUPERSEDED
         following = msgspec.structs.replace(
@@ -105,11 +107,18 @@ class Settle(Fetch):
 
     async def release(self, claim: Claim, *, delay: float = 0.0, reason: str = "") -> None:
         """NAK, first in line for the next worker; or a timer with the same attempt; see `JobQueue.release`."""
+        self.must_be_open()
         if delay <= 0:
             self.settle(claim.receipt, NAK)
             return
-        await self._hold(claim, msgspec.structs.replace(claim.job, reason=reason), delay)
+        if not await self._is_over(claim.job):
+            await self._hold(claim, msgspec.structs.replace(claim.job, reason=reason), delay)
         self.settle(claim.receipt, ACK)
+
+    async def _is_over(self, job: JobSpec) -> bool:
+        """Whether this run of a job has its final record."""
+        there = await self.record_at(job.queue, job.id)
+        return there is not None and there.run >= job.run
 
     async def _hold(self, claim: Claim, job: JobSpec, delay: float) -> Settled:
         """Store a timer that puts `job` back in line after `delay` seconds."""
@@ -131,15 +140,18 @@ class Settle(Fetch):
 
     async def reject(self, claim: Claim, *, reason: str) -> None:
         """Raw to the dead letters, then TERM; see `JobQueue.reject`."""
+        self.must_be_open()
         job = claim.job
         await self.refuse(job.queue, claim.receipt, job.payload, messages.block(messages.describe(job)), reason)
 
     async def drop(self, claim: Claim) -> None:
         """Ack and store nothing; see `JobQueue.drop`."""
+        self.must_be_open()
         self.settle(claim.receipt, ACK)
 
     async def lookup(self, claim: Claim) -> JobRecord | None:
         """Whether the job is over, put off, or to be cancelled; see `JobQueue.lookup`."""
+        self.must_be_open()
         job = claim.job
         marked, timer = await asyncio.gather(self.marked([job.id]), self._timer(claim))
         # The record comes last: the look may take as long as an outage, and somebody else may have ended the job.

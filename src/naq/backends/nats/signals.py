@@ -10,6 +10,7 @@ import msgspec
 
 from naq.backends.base import Signal
 from naq.backends.nats.wait import Wait
+from naq.names import check_token
 
 _decode: Final = msgspec.json.Decoder(Signal).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -21,6 +22,8 @@ class Signals(Wait):
 
     async def send(self, signal: Signal) -> None:
         """Tell whoever listens; lost without a word where there is no connection."""
+        self.must_be_open()
+        check_token("subject of a signal", signal.subject)
         wire = self.link.wire
         if wire is not None:
             body = _encode(signal)
@@ -29,6 +32,7 @@ class Signals(Wait):
 
     async def listen(self) -> AsyncIterator[Signal]:
         """Signals from the first step of the iterator on."""
+        self.must_be_open()
         inbox: asyncio.Queue[bytes] = asyncio.Queue()
 
         def on_signal(_subject: bytes, _reply: bytes, payload: bytes, _header: bytes) -> None:
@@ -36,12 +40,17 @@ class Signals(Wait):
                 inbox.get_nowait()
             inbox.put_nowait(payload)
 
+        def on_close() -> None:
+            inbox.put_nowait(b"")
+
         token = self.link.listen(self.subjects.signal("*", "*"), on_signal)
+        self.on_close.append(on_close)
         try:
-            while True:
+            while not self.is_closed:
                 try:
                     yield _decode(await inbox.get())
                 except msgspec.DecodeError:
                     continue  # a stranger's message on our subject; hints are never worth an error
         finally:
+            self.on_close.remove(on_close)
             self.link.unlisten(token)

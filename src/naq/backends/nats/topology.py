@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 from naq.backends.nats.api import JetStream, Refused
+from naq.backends.nats.broker.durability import check_broker, get_mode, parse_version
 from naq.backends.nats.client import errors
-from naq.backends.nats.subjects import ALL_LANES, Subjects, consumer
+from naq.backends.nats.subjects import ALL_LANES, PRIORITY, Subjects, consumer
 from naq.config import Config
 from naq.exceptions import BackendError, ConfigurationError
 from naq.job import Priority
 
+_log = logging.getLogger("naq.nats")
 _S: Final = 1_000_000_000  # nanoseconds in a second; the unit of the API
 DEAD_AGE: Final = 30 * 86400  # seconds a dead letter is kept for a person
 MARKER_TTL: Final = 10  # seconds a delete marker stays in STATE
@@ -21,14 +25,26 @@ MAX_WAITING: Final = 10_000  # standing pulls of a lane
 _UNLIMITED: Final = {"max_msgs": -1, "max_bytes": -1, "max_consumers": -1, "max_msg_size": -1}
 
 
-def replicas(config: Config) -> int:
-    """How many copies of everything the durability mode asks for."""
-    return 3 if config.durability.startswith("replicated") else 1
+def check_server(config: Config, server: Mapping[str, Any]) -> None:
+    """Refuse a server that cannot keep what the durability mode promises, as far as its INFO tells.
+
+    How often it syncs to disk only its monitoring port says; `naq doctor` asks there.
+
+    Raises:
+        ConfigurationError: it is too old for the mode, or alone where the mode keeps several copies.
+    """
+    mode = get_mode(config.durability)
+    alone = None if server.get("cluster") else 1
+    for finding in check_broker(mode, version=parse_version(str(server.get("version", ""))), servers=alone):
+        if finding.fatal:
+            raise ConfigurationError(finding.message)
+        _log.warning("%s", finding.message)
 
 
 def streams(config: Config, subjects: Subjects) -> list[dict[str, Any]]:
     """The stream configurations of a namespace."""
-    prefix, common = subjects.prefix, {"num_replicas": replicas(config), "discard": "old", **_UNLIMITED}
+    copies = get_mode(config.durability).replicas
+    prefix, common = subjects.prefix, {"num_replicas": copies, "discard": "old", **_UNLIMITED}
     file = {"storage": "file", **common}
     return [
         {
@@ -100,6 +116,8 @@ async def _ensure_stream(js: JetStream, wanted: dict[str, Any], subjects: Subjec
                 raise
             found = await js.call(f"STREAM.INFO.{name}")
     _check_stream(name, found["config"], wanted, is_jobs=name == subjects.jobs)
+    if name == subjects.jobs and found["state"]["consumer_count"]:
+        await _check_consumers(js, subjects)
 
 
 def _check_stream(name: str, has: dict[str, Any], wanted: dict[str, Any], *, is_jobs: bool) -> None:
@@ -112,6 +130,43 @@ def _check_stream(name: str, has: dict[str, Any], wanted: dict[str, Any], *, is_
                 f"stream {name} has {setting}={has.get(setting)!r}, naq needs {wanted[setting]!r}, or jobs would be "
                 "lost. Was it made or changed by something else? Mend it, or choose another namespace"
             )
+    has_copies, copies = int(has.get("num_replicas", 1)), int(wanted["num_replicas"])
+    if has_copies < copies:
+        raise ConfigurationError(
+            f"stream {name} has {has_copies} copy of its messages, and the durability asked for keeps {copies}: "
+            f"`nats stream edit {name} --replicas {copies}`, or ask for less durability"
+        )
+
+
+async def _check_consumers(js: JetStream, subjects: Subjects) -> None:
+    """Refuse consumers of others on JOBS: what they ack is gone, so they would eat jobs, or timers."""
+    offset, total = 0, 1
+    while offset < total:
+        page = await js.call(f"CONSUMER.LIST.{subjects.jobs}", {"offset": offset})
+        found: list[dict[str, Any]] = page.get("consumers") or []
+        total, offset = int(page["total"]), offset + len(found)
+        for info in found:
+            _check_consumer(info["name"], info["config"], subjects)
+        if not found:
+            return
+
+
+def _check_consumer(name: str, has: dict[str, Any], subjects: Subjects) -> None:
+    queue, _, letter = name.rpartition("_")
+    filters = has.get("filter_subjects") or [has.get("filter_subject", "")]
+    ours = letter in PRIORITY and filters == [subjects.lane(queue, PRIORITY[letter])]
+    if not ours:
+        raise ConfigurationError(
+            f"stream {subjects.jobs} has a consumer {name!r} on {', '.join(filters) or '>'} that is none of naq's: "
+            f"whatever it acks is deleted. Remove it (`nats consumer rm {subjects.jobs} {name}`), or choose another "
+            "namespace"
+        )
+    for setting, good in (("ack_policy", {"explicit"}), ("max_deliver", {-1, 0}), ("deliver_policy", {"all"})):
+        if has.get(setting, -1) not in good:
+            raise ConfigurationError(
+                f"consumer {name} of {subjects.jobs} has {setting}={has[setting]!r}: jobs would be lost or get stuck. "
+                f"Remove it (`nats consumer rm {subjects.jobs} {name}`); naq makes it anew"
+            )
 
 
 async def ensure_queue(js: JetStream, config: Config, subjects: Subjects, queue: str) -> None:
@@ -122,12 +177,16 @@ async def ensure_queue(js: JetStream, config: Config, subjects: Subjects, queue:
 async def ensure_lane(js: JetStream, config: Config, subjects: Subjects, queue: str, priority: Priority) -> None:
     """Create the consumer of one lane if it is missing; one that exists keeps its limit and its pause."""
     name = consumer(queue, priority)
+    wanted = consumer_config(config, subjects, queue, priority)
     found = await js.try_call(f"CONSUMER.INFO.{subjects.jobs}.{name}", absent=errors.CONSUMER_NOT_FOUND)
+    action = "create"
     if found is not None:
-        return
-    body = {
-        "stream_name": subjects.jobs,
-        "config": consumer_config(config, subjects, queue, priority),
-        "action": "create",
-    }
+        has: dict[str, Any] = found["config"]
+        _check_consumer(name, has, subjects)
+        if int(has["ack_wait"]) >= wanted["ack_wait"]:
+            # A longer lease than ours is safe: ours ends first. It is the fleet's, so we do not shorten it.
+            return
+        _log.warning("queue %s: the lease is raised to %g s, as configured here", queue, config.lease)
+        wanted, action = has | {"ack_wait": wanted["ack_wait"]}, "update"
+    body = {"stream_name": subjects.jobs, "config": wanted, "action": action}
     await js.call(f"CONSUMER.DURABLE.CREATE.{subjects.jobs}.{name}", body)

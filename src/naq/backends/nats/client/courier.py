@@ -16,7 +16,6 @@ from nats.nuid import NUID
 from naq import clock
 from naq.backends.nats.client import errors
 from naq.backends.nats.client.link import Link
-from naq.backends.nats.client.wire import Handler
 from naq.exceptions import NaqConnectionError, PayloadTooLarge
 
 TRY_TIMEOUT: Final = 2.0  # seconds after which one try is given up and repeated (RELIABILITY.md 3.2)
@@ -26,6 +25,8 @@ SWEEP: Final = 0.1  # seconds between two looks at deadlines while something is 
 POKE: Final = 0.5  # seconds; "nobody listens" comes back in a round trip
 REPUBLISH: Final = b"Naq-Republish: 1\r\n"
 HEADER_START: Final = b"NATS/1.0\r\n"
+_SECOND_TRY: Final = len(HEADER_START) + len(REPUBLISH) + 2  # bytes that a repeated publish may be longer
+MOST_UNSENT: Final = 4 * 1024 * 1024  # bytes that wait for the socket, above which nothing is sent a second time
 
 Answer = tuple[bytes, bytes]
 """Payload and raw header block of a reply."""
@@ -75,6 +76,7 @@ class Courier:
         self._cut = len(self._prefix)
         self._pending: dict[bytes, _Entry] = {}
         self._count = 0
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -84,7 +86,8 @@ class Courier:
         self._link.on_up.append(self._resend_all)
 
     def close(self) -> None:
-        """Fail whatever still waits."""
+        """Fail whatever still waits, and whatever comes."""
+        self._closed = True
         for entry in self._pending.values():
             if not entry.future.done():
                 entry.future.set_exception(NaqConnectionError("the connection was closed while waiting for an answer"))
@@ -153,33 +156,58 @@ class Courier:
         finally:
             self._link.unlisten(token)
 
-    async def ask_many(
-        self, subject: str, payload: bytes, on_part: Handler, done: asyncio.Event, *, timeout: float
-    ) -> None:
-        """Ask once and hand every part of the answer to `on_part`, until it sets `done`.
+    async def ask_many(self, subject: str, payload: bytes, *, timeout: float) -> list[Answer]:
+        """Ask for an answer in parts that ends with a status; asks again where it stays away or nobody is there.
 
         Raises:
-            NaqConnectionError: not done within `timeout` seconds.
+            NaqConnectionError: not complete within `timeout` seconds.
         """
+        deadline = clock.monotonic() + timeout
+        pause = BACKOFF_FIRST
+        while (left := deadline - clock.monotonic()) > 0 and not self._closed:
+            if not await self._link.wait_up(left):
+                raise self._link.unreachable(timeout)
+            parts = await self._ask_parts(subject, payload, deadline)
+            if parts is not None:
+                return parts
+            # Between two leaders, or just after a restart, nobody may be there.
+            await asyncio.sleep(max(0.0, min(pause, deadline - clock.monotonic())))
+            pause = min(pause * 2, BACKOFF_MOST)
+        raise NaqConnectionError(f"the broker at {self._link.shown} did not answer {subject} within {timeout:g} s")
+
+    async def _ask_parts(self, subject: str, payload: bytes, deadline: float) -> list[Answer] | None:
+        """One try of `ask_many`; None where it came to nothing, or nothing comes for as long as a try may take."""
+        parts: list[Answer] = []
+        patience = asyncio.timeout(min(deadline - clock.monotonic(), TRY_TIMEOUT))
+        ended: asyncio.Future[bool] = self._loop.create_future()
+
+        def on_part(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
+            if ended.done() or patience.expired():
+                return
+            if header.startswith(b"NATS/1.0 "):  # 204: that was all; 404: there is nothing; else nobody could say
+                ended.set_result(header[9:12] in {b"204", b"404"})
+            else:
+                parts.append((payload, header))
+                patience.reschedule(self._loop.time() + min(deadline - clock.monotonic(), TRY_TIMEOUT))
+
         inbox = (b"_INBOX." + bytes(NUID().next())).decode()
         token = self._link.listen(inbox, on_part)
         try:
-            if not await self._link.wait_up(timeout):
-                raise self._link.unreachable(timeout)
-            wire = self._link.wire
-            assert wire is not None
-            wire.send(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), inbox.encode(), len(payload), payload))
-            async with asyncio.timeout(timeout):
-                await done.wait()
+            if (wire := self._link.wire) is not None:
+                wire.send(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), inbox.encode(), len(payload), payload))
+            async with patience:
+                return parts if await ended else None
         except TimeoutError:
-            raise NaqConnectionError(
-                f"the broker at {self._link.shown} did not answer {subject} within {timeout:g} s"
-            ) from None
+            return None
         finally:
             self._link.unlisten(token)
 
     def _start(self, entry: _Entry) -> None:
-        size = len(entry.payload) + len(entry.header)
+        if self._closed:
+            entry.future.set_exception(NaqConnectionError("the connection was closed: make a new backend"))
+            return
+        # As large as it may get: a second try says that it is one.
+        size = len(entry.payload) + len(entry.header) + entry.is_publish * _SECOND_TRY
         most = self._link.server.get("max_payload")
         if most is not None and size > most:
             # Sent all the same, the server would cut the connection (trap 7), and every other job with it.
@@ -241,17 +269,21 @@ class Courier:
 
     def _resend_all(self) -> None:
         for token, entry in list(self._pending.items()):
-            self._send(token, entry)
+            if not entry.future.done():
+                self._send(token, entry)
 
     def _sweep(self) -> None:
         now = clock.monotonic()
+        wire = self._link.wire
+        # A peer that takes nothing has the first try still before it: to pile up more would only cost memory.
+        is_stuck = wire is not None and wire.unsent > MOST_UNSENT
         for token, entry in list(self._pending.items()):
             if entry.future.done():  # its caller went away
                 del self._pending[token]
             elif now >= entry.deadline:
                 del self._pending[token]
                 entry.future.set_exception(self._late(entry))
-            elif now >= entry.try_until:
+            elif now >= entry.try_until and not is_stuck:
                 self._send(token, entry)
         self._timer = self._loop.call_later(SWEEP, self._sweep) if self._pending else None
 

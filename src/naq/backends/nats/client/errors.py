@@ -17,8 +17,9 @@ CONSUMER_NOT_FOUND: Final = 10014
 STREAM_EXISTS: Final = 10058  # ... with another configuration
 DELETE_MISSING: Final = 10057
 _FULL: Final = frozenset({10023, 10077, 10047, 10028, 10054})
-_WILL_PASS: Final = frozenset({10008, 10158, 10074, 10009, 10005})  # leaderless, in process, offline, no peers yet
-_MISUSE: Final = frozenset({10052, 10189, 10190, 10223, 10100, 10084})
+_WILL_PASS: Final = frozenset({10008, 10158, 10009, 10005})  # leaderless, in process, offline, no peers yet
+_MISUSE: Final = frozenset({10052, 10189, 10190, 10223, 10100, 10084, 10074})
+_OFF: Final = frozenset({10039, 10076})  # JetStream is off for the account, or for the server
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -31,7 +32,9 @@ class Refusal(msgspec.Struct, frozen=True):
     @property
     def will_pass(self) -> bool:
         """Whether the same request may succeed a moment later."""
-        return self.err_code in _WILL_PASS or self.code == 429 or (self.code == 503 and self.err_code not in _FULL)
+        if self.err_code in _FULL or self.err_code in _OFF:
+            return False
+        return self.err_code in _WILL_PASS or self.code in {429, 503}
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -56,6 +59,11 @@ def is_no_responders(header: bytes) -> bool:
     return header[8:12] == b" 503"
 
 
+def find_refusal(payload: bytes) -> Refusal | None:
+    """The refusal in a reply, or None if it has none."""
+    return _decode(payload).error
+
+
 def refusal(payload: bytes) -> Refusal:
     """The refusal in a reply that has one."""
     return _decode(payload).error or Refusal(500, 0, "the broker refused without a reason")
@@ -68,6 +76,8 @@ def as_exception(error: Refusal) -> NaqException:
         return Conflict(said)
     if error.err_code in _FULL:
         return NaqBackpressureError(f"the broker is full: {said}. Nothing was stored; free space or try again later")
+    if error.err_code in _OFF:
+        return ConfigurationError(f"JetStream is off at the broker: {said}. Enable it for the server and this account")
     if error.err_code in _MISUSE:
         return ConfigurationError(f"the broker refused the request as wrong: {said}")
     return BackendError(f"the broker refused: {said}")

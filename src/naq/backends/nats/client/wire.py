@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
+from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from naq import clock
@@ -26,7 +27,7 @@ _CRLF: Final = b"\r\n"
 _MSG: Final = ord("M")
 _HMSG: Final = ord("H")
 OWN_SIDS: Final = 1_000_000  # our subscription ids begin above those that nats-py gives to its own
-MAX_CONTROL_LINE: Final = 4096  # bytes; the server's own default limit
+MAX_CONTROL_LINE: Final = 1024 * 1024  # bytes; messages have at most 4096, a cluster's INFO may have far more
 
 
 class MessageParser(Parser):
@@ -45,7 +46,18 @@ class MessageParser(Parser):
         self._needed = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Take what the socket gave and dispatch every whole message in it."""
+        """Take what the socket gave and dispatch every whole message in it.
+
+        Raises:
+            ProtocolError: it is no NATS. nats-py closes the connection then; with any other error it would end its
+                read loop, and the connection would look alive and be deaf.
+        """
+        try:
+            await self._parse(data)
+        except (ValueError, IndexError) as error:
+            raise ProtocolError(f"the broker sent what is no NATS: {error}") from error
+
+    async def _parse(self, data: bytes) -> None:
         wire = self._wire
         wire.heard_at = clock.monotonic()
         if self._rest:
@@ -59,6 +71,8 @@ class MessageParser(Parser):
         while position < end:
             eol = data.find(_CRLF, position)
             if eol < 0:
+                if end - position > MAX_CONTROL_LINE:
+                    raise ValueError("a line without an end")
                 break
             kind = data[position]
             if kind == _HMSG:
@@ -75,6 +89,8 @@ class MessageParser(Parser):
                 continue
             start = eol + 2
             stop = start + size
+            if not 0 <= header_size <= size:
+                raise ValueError("a size below zero")
             if stop + 2 > end:
                 self._needed = stop + 2 - position
                 break
@@ -196,7 +212,18 @@ class Wire(Client):
         if not asked.done():
             asked.set_result(True)
 
+    def abort(self) -> None:
+        """Let go of the socket at once, with whatever the peer did not take."""
+        if (writer := self._writer) is not None:
+            writer.transport.abort()
+
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
-        return self._pending_data_size
+        writer = self._writer
+        return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+
+    @property
+    def _writer(self) -> asyncio.StreamWriter | None:
+        transport = self._transport
+        return transport._io_writer if isinstance(transport, TcpTransport) else None  # pyright: ignore[reportPrivateUsage]
