@@ -11,7 +11,7 @@ from naq.backends.nats.find import Place
 from naq.backends.nats.signals import Signals
 from naq.codec.peek import peek
 from naq.job import JobRecord, JobState
-from naq.names import is_token
+from naq.names import check_token
 
 _TRIES: Final = 3  # a job can move once or twice while we look for it; not more
 
@@ -22,8 +22,7 @@ class Cancel(Signals):
     async def cancel(self, job_id: str) -> CancelResult:
         """Cancel a job; see `JobAdmin.cancel`."""
         self.must_be_open()
-        if not is_token(job_id):
-            return CancelResult.UNKNOWN
+        check_token("job id", job_id)
         marked = False
         for _ in range(_TRIES):
             place = await self.place(job_id)

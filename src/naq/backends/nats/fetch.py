@@ -41,6 +41,7 @@ class Fetch(Session):
         self.link.on_down.append(self.puller.forget)
         self.link.on_up.append(self.puller.arrived)
         self.link.on_tick.append(self._tick)
+        self.on_close.append(self.puller.arrived)
 
     async def fetch(
         self,
@@ -67,7 +68,7 @@ class Fetch(Session):
                     self.loop.call_soon(puller.ask, lanes, limit - len(claims))
                     return claims
                 left = until - clock.monotonic()
-                if left <= 0:
+                if left <= 0 or self.is_closed:
                     return claims
                 puller.ask(lanes, limit)
                 await puller.wait(left)

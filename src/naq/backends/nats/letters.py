@@ -12,7 +12,7 @@ from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.queues import Queues
 from naq.job import Priority
-from naq.names import is_token
+from naq.names import check_token
 
 PRIORITY = "Naq-Priority"
 
@@ -38,7 +38,8 @@ class Letters(Queues):
     async def requeue(self, job_id: str) -> bool:
         """Run a dead job again, as a new run; see `JobAdmin.requeue`."""
         self.must_be_open()
-        letter = await self.js.last(self.subjects.dead, self.subjects.dead_jobs(job_id)) if is_token(job_id) else None
+        check_token("job id", job_id)
+        letter = await self.js.last(self.subjects.dead, self.subjects.dead_jobs(job_id))
         if letter is None:
             return False
         queue = letter.subject.split(".")[4]

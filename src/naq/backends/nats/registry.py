@@ -80,6 +80,7 @@ class Registry(Events):
         """Take or renew a leadership by compare-and-set; see `Registry.lead`."""
         self.must_be_open()
         subject = self.subjects.lease(check_token("leadership", name))
+        check_token("holder", holder)
         there = await self.js.last(self.subjects.live, subject)
         if there is not None and _decode_leader(there.data).holder != holder:
             return None

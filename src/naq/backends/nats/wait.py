@@ -12,7 +12,7 @@ from naq.backends.nats.subjects import place_of
 from naq.codec.record import decode_record
 from naq.exceptions import JobNotFoundError, NaqConnectionError, ResultTimeout
 from naq.job import JobRecord, JobSpec
-from naq.names import is_token
+from naq.names import check_token
 
 LOOK_FIRST: Final = 0.05  # seconds until a waiter makes sure that there is such a job; most are done by then
 LOOK_AGAIN: Final = 5.0  # seconds between two looks of a waiter whose push may have been lost
@@ -24,8 +24,7 @@ class Wait(Find):
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobRecord:
         """The final record, pushed; see `JobAdmin.wait`."""
         self.must_be_open()
-        if not is_token(job_id):
-            raise JobNotFoundError(f"no job has the id {job_id[:80]!r}")
+        check_token("job id", job_id)
         pushed: list[bytes] = []
         news = asyncio.Event()
 
@@ -40,6 +39,7 @@ class Wait(Find):
 
         token = self.link.listen(self.subjects.pushed(job_id), on_record)
         self.link.on_up.append(news.set)
+        self.on_close.append(news.set)
         until = clock.monotonic() + timeout if timeout is not None else float("inf")
         # It may have ended before we listened; the answer and the push race, and either will do.
         look = asyncio.create_task(self._final(job_id, until, sure=False))
@@ -48,6 +48,7 @@ class Wait(Find):
         try:
             while True:
                 heard = await _until_set(news, min(until - clock.monotonic(), patience))
+                self.must_be_open()
                 news.clear()
                 if pushed:
                     # What is pushed is what was stored: the broker republishes after storing.
@@ -64,6 +65,7 @@ class Wait(Find):
         finally:
             look.cancel()
             self.link.on_up.remove(news.set)
+            self.on_close.remove(news.set)
             self.link.unlisten(token)
 
     async def _final(self, job_id: str, until: float, *, sure: bool) -> JobRecord | None:
