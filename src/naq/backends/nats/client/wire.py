@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
-from nats.errors import ProtocolError
+from nats.errors import Error, ProtocolError
 from nats.protocol.parser import Parser
 
 from naq import clock
@@ -131,6 +131,17 @@ class Wire(Client):
         self._last_sid = OWN_SIDS
         self._due = False
         self._probe: _Probe | None = None
+
+    def _connect_command(self) -> bytes:
+        """What introduces us, the password included: never in the clear where TLS was asked for.
+
+        Whether there is TLS, nats-py leaves to the server to say, and so to whoever stands in its place.
+        """
+        server = self._current_server
+        wanted = server is not None and (server.uri.scheme == "tls" or self.options.get("tls") is not None)
+        if wanted and not self._server_info.get("tls_required") and not self.options["tls_handshake_first"]:
+            raise Error("the server offers no TLS, and without it nothing is sent to it")
+        return super()._connect_command()
 
     def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
         """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`.
