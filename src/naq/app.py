@@ -9,6 +9,9 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from naq.backends import from_url
+from naq.codec.caution import caution
+from naq.codec.codecs import get_codec
+from naq.codec.sealing import seal_for
 from naq.codec.signature import Signature
 from naq.config import Config, Settings, hint
 from naq.config.load import load_from
@@ -50,12 +53,16 @@ class Naq:
         settings: any field of `naq.Config`; they win over ``NAQ_*`` variables, which win over ``[tool.naq]``.
 
     Raises:
-        ConfigurationError: an unknown setting or an invalid value, with its source.
+        ConfigurationError: an unknown setting or an invalid value, with its source; or what a setting needs is not
+            installed.
     """
 
     def __init__(self, name: str = "default", **settings: Unpack[Settings]) -> None:
         self.name: Final = check_token("app", name)
         self._config: Final = load_from(cast("Mapping[str, object]", settings), defaults={"namespace": name})
+        get_codec(self._config.codec)  # what is missing is missed here, not at the first job
+        seal_for(self._config)
+        caution(self._config, "client")
         self._tasks: Final[dict[str, Task[..., Any]]] = {}
         self._backend: Backend | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that owns the connection

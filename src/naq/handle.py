@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from naq.codec.sealing import opened
 from naq.exceptions import (
     JobCancelled,
     JobExecutionError,
@@ -83,7 +84,7 @@ class Job(Generic[R_co]):
             NaqConnectionError: the backend cannot be reached.
         """
         backend = await self._host.connect()
-        record = await backend.wait(self.id, timeout=timeout)
+        record = opened(await backend.wait(self.id, timeout=timeout), self.id, self._host.config)
         if record.state is not JobState.SUCCEEDED:
             raise failure(record)
         return self._decode(record)
@@ -94,14 +95,18 @@ class Job(Generic[R_co]):
         Raises:
             JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
         """
-        return (await self.record()).state
+        return (await self._stored()).state
 
     async def record(self) -> JobRecord:
         """All that is known of it now: state, attempt, times, errors, worker.
 
         Raises:
             JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
+            SerializationError: its record is not signed or encrypted as the settings ask.
         """
+        return opened(await self._stored(), self.id, self._host.config)
+
+    async def _stored(self) -> JobRecord:
         backend = await self._host.connect()
         record = await backend.get(self.id)
         if record is None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from naq.codec.envelope import VERSION, Envelope, encode_envelope
 from naq.codec.headers import build_headers, current_trace
+from naq.codec.sealing import seal_for
 from naq.codec.signature import Signature
 from naq.config import Config
 from naq.context import find_context
@@ -31,12 +32,14 @@ class Plan:
     """
 
     __slots__ = (
+        "_codec",
         "_config",
         "_encode",
         "_headers",
         "_priority",
         "_queue",
         "_retry",
+        "_seal",
         "_tags",
         "is_bare",
         "options",
@@ -53,6 +56,8 @@ class Plan:
         self.is_bare: Final = options == JobOptions()
         self._config = config
         self._encode = signature.encode
+        self._codec = signature.codec
+        self._seal = seal_for(config)
         self._queue = options.queue or declared.queue
         self._priority: Priority = options.priority or declared.priority
         self._retry = None if options.retry is None else options.retry.wire(declared.retry)
@@ -83,6 +88,7 @@ class Plan:
                 task=self.task,
                 args=raw_args,
                 kwargs=raw_kwargs,
+                codec=self._codec,
                 at=now,
                 timeout=options.timeout,
                 retry=self._retry,
@@ -93,8 +99,14 @@ class Plan:
             limit=self._config.max_payload,
         )
         chosen = options.job_id
+        job_id = chosen or new_id()
+        if self._seal is not None:
+            limit = self._config.max_payload
+            payload = self._seal.seal_job(
+                payload, job_id=job_id, queue=self._queue, task=self.task, at=now, limit=limit
+            )
         return JobSpec(
-            id=chosen or new_id(),
+            id=job_id,
             payload=payload,
             queue=self._queue,
             priority=self._priority,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from naq import clock
+from naq.codec.codecs import get_codec
 from naq.codec.signature import Signature
 from naq.exceptions import ConfigurationError
 from naq.handle import Host, Job
@@ -122,7 +123,7 @@ class Task(Sender[P, R]):
         functools.update_wrapper(self, func)
         self.name: Final = name
         self.func: Final[Callable[P, Any]] = func
-        self.signature: Final = Signature.of(func, name)
+        self.signature: Final = get_codec(host.config.codec).signature(func, name)
         self.declared: Final = declared
         self.is_async: Final = _is_async(func)
         self.in_process: Final = declared.executor == "process"

@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from naq.backends.base import Backend
+from naq.codec.reader import Reader
+from naq.codec.sealing import seal_for
 from naq.config import Config
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
@@ -52,6 +56,14 @@ class Crew:
         rules = Rules(
             worker=worker, crash_limit=config.crash_limit, max_payload=config.max_payload, max_result=config.max_result
         )
+        seal = seal_for(config)
+        veil, judged, hide = None, rules, None
+        if seal is not None:
+            from naq.worker.veil import Veil
+
+            hide = seal.hide if seal.encrypts else None
+            # What the judge makes up for another attempt is sealed afterwards, and must still fit then.
+            veil, judged = Veil(seal, config.max_payload), replace(rules, max_payload=seal.room(config.max_payload))
         self.flights: Final = Flights()
         self.left_behind = 0
         self._config = config
@@ -60,14 +72,16 @@ class Crew:
         self._queues = queues
         self._main = asyncio.get_running_loop()
         self._threads = Threads(spare=config.concurrency)
-        self._journal = Journal(backend, self.flights, worker)
+        self._journal = Journal(
+            backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
+        )
         self._executor = Executor(
             backend,
             self.flights,
-            Preparation(tasks, rules),
+            Preparation(tasks, rules, Reader(config)),
             Runner(self._threads),
-            Judge(rules),
-            Settler(backend, self.flights),
+            Judge(judged),
+            Settler(backend, self.flights, veil),
             Report(self.flights, self._journal),
             torn_down=torn_down,
         )

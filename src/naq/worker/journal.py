@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -30,18 +30,27 @@ MOST: Final = 10_000
 
 
 class Journal(Service):
-    """Writes ``started`` and ``attempt_failed`` events."""
+    """Writes ``started`` and ``attempt_failed`` events. `hide` makes of an error what may be stored of it."""
 
-    def __init__(self, log: EventLog, flights: Flights, worker: str) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        flights: Flights,
+        worker: str,
+        *,
+        hide: Callable[[AttemptError], AttemptError] | None = None,
+    ) -> None:
         super().__init__("journal", interval=SWEEP)
         self._log = log
         self._flights = flights
         self._worker = worker
+        self._hide = hide
         self._pending: list[Event] = []
 
     def attempt_failed(self, flight: Flight, error: AttemptError, delay: float) -> None:
         """An attempt failed and another follows after `delay` seconds."""
-        data = {"error": msgspec.to_builtins(error), "next_in": delay}
+        told = error if self._hide is None else self._hide(error)
+        data = {"error": msgspec.to_builtins(told), "next_in": delay}
         self._pending.append(self._event("attempt_failed", flight, error.at, data))
 
     async def run_once(self) -> int:

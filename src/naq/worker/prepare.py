@@ -11,9 +11,11 @@ from typing import Final
 from msgspec import Struct
 
 from naq import clock
-from naq.codec.envelope import decode_envelope
+from naq.codec.codecs import get_codec
+from naq.codec.envelope import JSON
 from naq.codec.failure import describe
 from naq.codec.headers import read_tags
+from naq.codec.reader import Reader
 from naq.context import Context
 from naq.exceptions import ConfigurationError, SerializationError, WorkerLost
 from naq.job import AttemptError, JobState
@@ -49,8 +51,9 @@ class Rules(Struct, frozen=True, kw_only=True):
 class Preparation:
     """The steps, with what they need: which tasks there are, and which rules hold."""
 
-    def __init__(self, tasks: Tasks, rules: Rules) -> None:
+    def __init__(self, tasks: Tasks, rules: Rules, read: Reader) -> None:
         self._tasks = tasks
+        self._read = read
         self._rules = rules
         self._unknown = Throttle(UNKNOWN_LOGGED)
 
@@ -67,7 +70,7 @@ class Preparation:
     def read_envelope(self, flight: Flight) -> Outcome | None:
         """Bytes -> envelope. What is none goes to the dead letters; what came too late is expired."""
         try:
-            envelope = decode_envelope(flight.claim.job.payload, limit=self._rules.max_payload)
+            envelope = self._read(flight.claim.job)
         except SerializationError as error:
             return Rejected(str(error))
         flight.envelope = envelope
@@ -116,10 +119,16 @@ class Preparation:
 
     def read_arguments(self, flight: Flight) -> Outcome | None:
         """Encoded arguments -> values of the annotated types. What does not fit now never will: no retry."""
-        assert flight.task is not None
-        assert flight.envelope is not None
+        task, envelope = flight.task, flight.envelope
+        assert task is not None
+        assert envelope is not None
         try:
-            flight.args, flight.kwargs = flight.task.signature.decode(flight.envelope.args, flight.envelope.kwargs)
+            if envelope.codec == JSON:
+                flight.args, flight.kwargs = task.signature.decode(envelope.args, envelope.kwargs)
+            else:  # the reader let it through, so this worker has opted in
+                flight.args, flight.kwargs = get_codec(envelope.codec).decode(
+                    task.signature, envelope.args, envelope.kwargs
+                )
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             described = describe(error, attempt=flight.claim.job.attempt, at=clock.now())
             return Discarded(final_record(flight, self._rules.worker, JobState.FAILED, error=described))

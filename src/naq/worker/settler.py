@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
@@ -26,8 +27,9 @@ _KEPT: Final = 200  # characters of an error's message kept where even that much
 class Settler:
     """Settles claims against `queue`. A claim whose lease has lapsed is dropped: the job is somebody else's by now."""
 
-    def __init__(self, queue: JobQueue, flights: Flights) -> None:
+    def __init__(self, queue: JobQueue, flights: Flights, veil: Callable[[Flight, Outcome], Outcome] | None) -> None:
         self._queue = queue
+        self._veil = veil  # where outcomes are signed or encrypted
         self._flights = flights
         self._throttle = Throttle()
 
@@ -40,7 +42,8 @@ class Settler:
         pause = RETRY_FIRST
         while not self._flights.lapsed(flight):
             try:
-                answer = await outcome.settle(self._queue, claim)
+                told = outcome if self._veil is None else self._veil(flight, outcome)
+                answer = await told.settle(self._queue, claim)
             except (NaqConnectionError, NaqBackpressureError) as error:
                 if self._throttle.ready(type(error).__name__):
                     log.warning("the backend does not take outcomes: %s; trying again while the leases hold", error)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from naq.backends import from_url
+from naq.codec.caution import caution
 from naq.config.fields import hide_credentials
 from naq.exceptions import ConfigurationError, NaqException
 from naq.names import MAX_TOKEN, check_token
@@ -128,6 +129,7 @@ class Worker:
         if self._main is not None:
             raise NaqException("this worker has run already; make another")
         self._main = asyncio.current_task()
+        caution(self.config, "worker")
         own = self._backend is None
         backend = from_url(self.config) if self._backend is None else self._backend
         crew = self._crew = Crew(
