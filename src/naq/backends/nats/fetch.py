@@ -35,9 +35,9 @@ class Fetch(Session):
         super().on_linked()
         self._background: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
-        self._fetching = 0
+        self._fetching: dict[str, int] = {}
+        self._fetched: set[str] = set()
         self._complain_at = 0.0
-        self._fetched = False
         self.link.on_down.append(self.puller.forget)
         self.link.on_up.append(self.puller.arrived)
         self.link.on_tick.append(self._tick)
@@ -60,21 +60,27 @@ class Fetch(Session):
             lanes.sort(key=lambda lane: -lane.weight)
         puller = self.puller
         until = clock.monotonic() + wait
-        self._fetching += 1
+        fetching, asked = self._fetching, False
+        for queue in queues:
+            fetching[queue] = fetching.get(queue, 0) + 1
         try:
             while True:
                 if claims := self._claims(puller.take(lanes, limit)):
-                    # Asked for behind the caller, who starts these jobs first.
-                    self.loop.call_soon(puller.ask, lanes, limit - len(claims))
                     return claims
+                if not asked:
+                    # The jobs that the last fetch brought take their first step before more is asked for.
+                    asked = True
+                    await asyncio.sleep(0)
+                    continue
                 left = until - clock.monotonic()
                 if left <= 0 or self.is_closed:
                     return claims
                 puller.ask(lanes, limit)
                 await puller.wait(left)
         finally:
-            self._fetching -= 1
-            self._fetched = True
+            for queue in queues:
+                fetching[queue] -= 1
+            self._fetched.update(queues)
 
     def _claims(self, taken: list[tuple[Lane, float, Delivered]]) -> list[Claim]:
         claims: list[Claim] = []
@@ -106,10 +112,14 @@ class Fetch(Session):
         made: list[Lane] = []
         for priority in ALL_LANES:
             lane = Lane(self.link, self.subjects.jobs, consumer(queue, priority), queue, priority, self.puller.arrived)
-            await lane.open("_INBOX." + NUID().next().decode())
+            lane.open("_INBOX." + NUID().next().decode())
             made.append(lane)
         self.puller.lanes[queue] = made
+        self.on_joined(queue)
         return made
+
+    def on_joined(self, queue: str) -> None:
+        """Listen to what concerns the line for `queue`; parts of the backend add to it."""
 
     async def before_close(self) -> None:
         """Stop pulling, and give back what came and was not taken, so that somebody else has it at once."""
@@ -123,6 +133,11 @@ class Fetch(Session):
             while lane.buffer:
                 self.settle(lane.buffer.popleft()[1][1], NAK)
 
+    async def after_close(self) -> None:
+        """What runs beside the callers ends: whatever it waits for has failed."""
+        await super().after_close()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
     def spawn(self, work: object) -> None:
         """Run a coroutine beside the caller, to its end."""
         assert asyncio.iscoroutine(work)
@@ -132,20 +147,21 @@ class Fetch(Session):
 
     def _tick(self) -> None:
         self.puller.look()
-        if not self._fetching and not self._fetched:
-            # Nobody has asked since the last tick: every slot is taken. Let the broker give the jobs to others.
-            for lanes in self.puller.lanes.values():
-                for lane in lanes:
-                    if lane.outstanding:
-                        self.spawn(lane.withdraw())
-        self._fetched = False
-        for delivered in self.puller.overheld():
-            self.spawn(self._hand_back(delivered))
-        for lanes in self.puller.lanes.values():
+        for queue, lanes in self.puller.lanes.items():
+            if not self._fetching.get(queue):  # who waits takes it in a moment, however long our loop was blocked
+                for delivered in self.puller.overheld(lanes):
+                    self.spawn(self.hand_back(delivered))
+                if queue not in self._fetched:
+                    # Nobody has asked since the last tick: every slot is taken. Let the broker give the jobs to others.
+                    for lane in lanes:
+                        if lane.outstanding:
+                            lane.withdraw()
+                        lane.doubt()
             for lane in lanes:
                 if lane.missing:
                     lane.missing = False
                     self.spawn(self._mend(lane))
+        self._fetched.clear()
 
     async def _mend(self, lane: Lane) -> None:
         """Make a consumer again that an operator deleted."""
@@ -167,13 +183,15 @@ class Fetch(Session):
                     error,
                 )
 
-    async def _hand_back(self, delivered: Delivered) -> None:
+    async def hand_back(self, delivered: Delivered) -> None:
         """Put a job that found no slot here back in line, uncounted: published anew in its own place.
 
         A NAK would count as a delivery, and a small busy worker could talk a healthy job into the dead letters.
         """
         subject, receipt, payload, header = delivered
         kept = messages.parse_headers(header) if header else {}
+        # Looked up before it runs: it may have been cancelled while it was here, and counted as running.
+        kept[messages.REPUBLISH] = "1"
         lines = "".join(f"{k}: {v}\r\n" for k, v in kept.items() if not k.startswith("Nats-"))
         sequence = messages.Receipt(receipt).sequence
         guard = f"{messages.EXPECT}: {sequence}\r\n"

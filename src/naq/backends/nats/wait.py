@@ -11,7 +11,7 @@ from naq.backends.nats.find import Find
 from naq.backends.nats.subjects import place_of
 from naq.codec.record import decode_record
 from naq.exceptions import JobNotFoundError, NaqConnectionError, ResultTimeout
-from naq.job import JobRecord, JobSpec
+from naq.job import JobRecord, JobSpec, JobState
 from naq.names import check_token
 
 LOOK_FIRST: Final = 0.05  # seconds until a waiter makes sure that there is such a job; most are done by then
@@ -77,7 +77,9 @@ class Wait(Find):
             record = await self.record_of(job_id)
             if record is None and not sure:
                 return None
-            place = await self._waiting(job_id)
+            if record is not None and record.state is JobState.SUCCEEDED:
+                return record  # only a dead letter is ever run again
+            place = await self._still_there(job_id)
             if record is None and place is None and (record := await self.record_of(job_id)) is None:
                 raise JobNotFoundError(f"no job and no record has the id {job_id}")
         except NaqConnectionError:
@@ -87,7 +89,7 @@ class Wait(Find):
             raise
         return None if record is None or (place is not None and place.run > record.run) else record
 
-    async def _waiting(self, job_id: str) -> JobSpec | None:
+    async def _still_there(self, job_id: str) -> JobSpec | None:
         message = await self.js.last(self.subjects.jobs, self.subjects.any_of(job_id))
         if message is None:
             return None
