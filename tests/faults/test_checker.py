@@ -171,8 +171,11 @@ def test_a_broker_that_died_excuses_what_had_just_begun_and_nothing_that_was_rec
     ops: list[Op] = [*enqueued(), *ran(), forgot, *ran(at=5.0, pid=OTHER)]
     assert kinds(ops, ended(stored(at=5.6))) == set()
     assert kinds(ops, ended(stored(at=4.0))) == {"extra execution"}
-    long_ago: list[Op] = [*enqueued(at=0.1), *ran(at=0.5), forgot, *ran(at=5.0, pid=OTHER)]
-    assert kinds(long_ago, ended(stored(at=5.6))) == {"extra execution"}
+    for began in (0.5, 3.6):  # long before its death, and long after it was back
+        far: list[Op] = [*enqueued(at=0.1), *ran(at=began), forgot, *ran(at=5.0, pid=OTHER)]
+        assert kinds(far, ended(stored(at=5.6))) == {"extra execution"}
+    held: list[Op] = [*enqueued(), forgot, *ran(at=3.0), *ran(at=3.1, pid=OTHER)]
+    assert kinds(held, ended(stored(at=3.6))) == set()
 
 
 def test_each_death_excuses_one_execution_only() -> None:

@@ -215,20 +215,21 @@ class Rig:
         assert max(starts) - fault.at <= within, f"resumed after {max(starts) - fault.at:.2f} s"
 
     async def settle(self, *, timeout: float = PATIENCE) -> FinalState:
-        """Wait until every accepted job has its record and the broker holds nothing more."""
+        """Wait until every accepted job has its record and the broker holds nothing more; what it holds then."""
         deadline = time.monotonic() + timeout
         while True:
-            ids = {op.job for op in self.ops() if isinstance(op, Enqueue)}
-            accepted = {op.job for op in self.ops() if isinstance(op, Enqueue) and op.stage == "ok"}
+            is_last = time.monotonic() > deadline
             try:
-                state = await read_state(self.broker, ids)
+                waiting = sum(each.queued + each.running + each.scheduled for each in await self.broker.stats())
+                if not waiting or is_last:
+                    calls = [op for op in self.ops() if isinstance(op, Enqueue)]
+                    state = await read_state(self.broker, {op.job for op in calls})
+                    if is_last or {op.job for op in calls if op.stage == "ok"} <= set(state.records):
+                        return state
             except NaqConnectionError:
-                if time.monotonic() > deadline:
+                if is_last:
                     raise
-                continue
-            if (accepted <= set(state.records) and not state.unsettled) or time.monotonic() > deadline:
-                return state
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK)
 
     async def verdict(self, *sometimes: str, expected: Expected | None = None, timeout: float = PATIENCE) -> Report:
         """Wait for the end, check everything, and insist that `sometimes` was seen."""

@@ -10,7 +10,7 @@ from naq.testing.chaos.ops import Fault
 from naq.testing.chaos.report import Excused, Violation
 from naq.testing.chaos.state import FinalState
 
-FORGOTTEN: Final = 1.0  # seconds before a broker's death; it writes down its claims every 0.1 s
+FORGOTTEN: Final = 1.0  # seconds around a broker's death; it writes down its claims every 0.1 s
 LOOKED_UP: Final = 0.25  # seconds between looking for a record and the start, on a machine that is busy
 
 
@@ -50,15 +50,16 @@ def _excuse(free: list[Ran], ran: Ran, faults: list[Fault], *, only_cut_off: boo
 
 def _strikes(fault: Fault, ran: Ran, *, before: float) -> bool:
     """Whether `fault` may cost the execution `ran` one more, that begins at `before`."""
-    if fault.pid not in {0, ran.pid} or fault.until < ran.started or fault.at > before:
+    if fault.pid not in {0, ran.pid} or fault.at > before:
         return False
     match fault.excuses:
         case "death" | "cut_off":
-            return True
+            return fault.until >= ran.started
         case "amnesia":
-            return fault.at - ran.started < FORGOTTEN
+            # Claimed before the broker died; begun just before that, or once it was back and could be asked.
+            return fault.at - FORGOTTEN < ran.started < fault.until + FORGOTTEN
         case "shutdown":
-            return ran.outcome not in {"returned", "raised"}
+            return fault.until >= ran.started and ran.outcome not in {"returned", "raised"}
         case "nothing":
             return False
 

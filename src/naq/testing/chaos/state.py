@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from naq.backends.base import Backend, DeadLetter, QueueStats
 from naq.codec.record import decode_record
 from naq.job import JobRecord
+
+AT_ONCE: Final = 500  # questions on their way together
 
 
 class Stored(Struct, frozen=True):
@@ -53,7 +57,9 @@ async def read_state(backend: Backend, job_ids: Iterable[str], *, queues: Sequen
             if event.kind == "record":
                 records.setdefault(event.job_id, []).append(Stored(event.at, decode_record(event.data)))
     visible: dict[str, JobRecord] = {}
-    for job_id in job_ids:
-        if job_id not in records and (known := await backend.get(job_id)) is not None:
-            visible[job_id] = known
+    unknown = [job_id for job_id in job_ids if job_id not in records]
+    for begin in range(0, len(unknown), AT_ONCE):
+        part = unknown[begin : begin + AT_ONCE]
+        known = await asyncio.gather(*(backend.get(job_id) for job_id in part))
+        visible.update({job_id: record for job_id, record in zip(part, known, strict=True) if record is not None})
     return FinalState(records=records, visible=visible, dead=await backend.dead(limit=10_000), stats=stats)
