@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from naq import clock
 from naq.backends.base import Event
@@ -12,6 +13,8 @@ from naq.backends.nats.api import Message
 from naq.backends.nats.letters import Letters
 from naq.exceptions import ConfigurationError
 from naq.names import check_token
+
+AT: Final = "Naq-At"  # when it happened, in UNIX seconds; without it, when it was stored
 
 
 class Events(Letters):
@@ -26,7 +29,8 @@ class Events(Letters):
             if kind == "record":
                 raise ConfigurationError("an event cannot be of kind 'record': final records are events by themselves")
             subject = self.subjects.event(kind, check_token("queue", event.queue), check_token("job id", event.job_id))
-            future = self.courier.publish(subject.encode(), event.data, b"", timeout=self.config.publish_timeout)
+            header = messages.block(f"{AT}: {event.at!r}\r\n") if event.at else b""
+            future = self.courier.publish(subject.encode(), event.data, header, timeout=self.config.publish_timeout)
             sent.append(future)
         await asyncio.gather(*sent)
 
@@ -39,16 +43,18 @@ class Events(Letters):
             news.set()
 
         tokens = [self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
-        until = clock.monotonic() + wait
+        until, cursor = clock.monotonic() + wait, int(after or 0)
         try:
             while True:
                 news.clear()
-                found = await self.js.batch(
-                    self.subjects.log, f"{self.subjects.prefix}.>", after=int(after or 0), limit=limit
-                )
+                found = await self.js.batch(self.subjects.log, f"{self.subjects.prefix}.>", after=cursor, limit=limit)
+                events = [(str(message.sequence), event) for message in found if (event := _event(message)) is not None]
                 left = until - clock.monotonic()
-                if found or left <= 0:
-                    return [(str(message.sequence), _event(message)) for message in found]
+                if events or (left <= 0 and not found):
+                    return events
+                if found:
+                    cursor = found[-1].sequence
+                    continue
                 try:
                     async with asyncio.timeout(min(left, 5.0)):  # a lost hint costs five seconds at most
                         await news.wait()
@@ -59,9 +65,16 @@ class Events(Letters):
                 self.link.unlisten(token)
 
 
-def _event(message: Message) -> Event:
+def _event(message: Message) -> Event | None:
+    """The event in a message of the log; None where a stranger has put something there."""
     words = message.subject.split(".")
-    at = messages.stored_at(message.time)
-    if words[2] == "r":
+    try:
+        at = float(message.headers.get(AT, "0"))
+    except ValueError:
+        at = 0.0
+    at = at or messages.stored_at(message.time)
+    if words[2] == "r" and len(words) == 5:
         return Event(kind="record", queue=words[3], job_id=words[4], data=message.data, at=at)
-    return Event(kind=words[3], queue=words[4], job_id=words[5], data=message.data, at=at)
+    if words[2] == "e" and len(words) == 6:
+        return Event(kind=words[3], queue=words[4], job_id=words[5], data=message.data, at=at)
+    return None

@@ -93,14 +93,14 @@ def job_from(job_id: str, queue: str, priority: Priority, payload: bytes, header
         priority=priority,
         payload=payload,
         headers=kept or None,
-        attempt=_number(headers.get(ATTEMPT)),
-        run=_number(headers.get(RUN)),
+        attempt=number(headers.get(ATTEMPT)),
+        run=number(headers.get(RUN)),
         fresh=FRESH in headers and REPUBLISH not in headers,
         reason=headers.get(REASON, ""),
     )
 
 
-def _number(text: str | None) -> int:
+def number(text: str | None) -> int:
     """A counter from a header; a stranger may have written anything there."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
 

@@ -11,9 +11,9 @@ from naq.backends.base import QueueStats
 from naq.backends.nats.cancel import Cancel
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
 from naq.backends.nats.subjects import ALL_LANES, consumer
-from naq.backends.nats.topology import MAX_ACK_PENDING, consumer_config
+from naq.backends.nats.topology import MAX_ACK_PENDING, ensure_lane
 from naq.exceptions import ConfigurationError
-from naq.names import check_token
+from naq.names import check_token, is_token
 
 FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")  # the API wants an end
 
@@ -37,6 +37,8 @@ class Queues(Cancel):
             self.js.call(f"CONSUMER.{verb}.{self.subjects.jobs}.{consumer(queue, priority)}", body)
             for priority in ALL_LANES
         ))  # fmt: skip
+        # A pause: what waits at workers goes back. Its end: the broker takes seconds to notice standing pulls.
+        await self.recall(queue)
 
     async def limit(self, queue: str, concurrency: int | None) -> None:
         """Cap a queue in the whole fleet by its consumers' `max_ack_pending`, enforced by the broker.
@@ -52,16 +54,26 @@ class Queues(Cancel):
         await self.know(queue)
         most = MAX_ACK_PENDING if concurrency is None else concurrency
         for priority in ALL_LANES:
-            config = consumer_config(self.config, self.subjects, queue, priority) | {"max_ack_pending": most}
-            name = consumer(queue, priority)
-            body = {"stream_name": self.subjects.jobs, "config": config, "action": "update"}
-            await self.js.call(f"CONSUMER.DURABLE.CREATE.{self.subjects.jobs}.{name}", body)
+            info = await self._info(queue, priority)
+            if info is None:  # an operator deleted it a moment ago
+                await ensure_lane(self.js, self.config, self.subjects, queue, priority)
+                info = await self._info(queue, priority)
+            if info is not None and info["config"]["max_ack_pending"] != most:
+                # All else stays as it is: the fleet's lease, and a pause.
+                body = {
+                    "stream_name": self.subjects.jobs,
+                    "config": info["config"] | {"max_ack_pending": most},
+                    "action": "update",
+                }
+                name = consumer(queue, priority)
+                await self.js.call(f"CONSUMER.DURABLE.CREATE.{self.subjects.jobs}.{name}", body)
 
     async def purge(self, queue: str) -> int:
         """Remove what waits in line and what waits for a time; see `JobAdmin.purge`."""
         self.must_be_open()
         check_token("queue", queue)
         removed = 0
+        await self.recall(queue)
         # By sequence, above what was handed out: a purge by subject would take running jobs along.
         for priority in ALL_LANES:
             info = await self._info(queue, priority)
@@ -88,7 +100,7 @@ class Queues(Cancel):
             names += found
             if not found or len(names) >= int(page["total"]):
                 break
-        return sorted({name[:-2] for name in names if name[-2:] in {"_h", "_n", "_l"}})
+        return sorted({name[:-2] for name in names if name[-2:] in {"_h", "_n", "_l"} and is_token(name[:-2])})
 
     async def _stats(self, queue: str) -> QueueStats:
         check_token("queue", queue)

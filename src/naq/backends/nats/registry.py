@@ -27,6 +27,22 @@ class _Leader(msgspec.Struct, frozen=True):
 _decode_leader: Final = msgspec.json.Decoder(_Leader).decode
 
 
+def _read(data: bytes) -> WorkerInfo | None:
+    """What a worker said; None where it is none of ours, or much newer than we are."""
+    try:
+        return _decode(data)
+    except msgspec.DecodeError:
+        return None
+
+
+def _holder(data: bytes) -> str:
+    """Who holds a leadership; nobody we know where a stranger wrote it. It runs out like any other."""
+    try:
+        return _decode_leader(data).holder
+    except msgspec.DecodeError:
+        return ""
+
+
 def _ttl(seconds: float) -> str:
     """The header line; the broker counts whole seconds, at least one."""
     return f"Nats-TTL: {max(1, math.ceil(seconds))}s\r\n"
@@ -61,8 +77,8 @@ class Registry(Events):
         if (token := self._probed.pop(worker_id, None)) is not None:
             self.link.unlisten(token)
         there = await self.js.last(self.subjects.live, subject)
-        if there is not None:
-            gone = replace(_decode(there.data), state="stopped", claims=[])
+        if there is not None and (info := _read(there.data)) is not None:
+            gone = replace(info, state="stopped", claims=[])
             header = messages.block(_ttl(self.config.worker_ttl))
             await self.courier.publish(subject.encode(), _encode(gone), header, timeout=self.config.publish_timeout)
 
@@ -74,7 +90,11 @@ class Registry(Events):
     async def registered(self) -> list[WorkerInfo]:
         """The same, with those that said goodbye a moment ago."""
         subject = self.subjects.worker("*")
-        return [_decode(message.data) async for message in self.js.walk(self.subjects.live, subject)]
+        return [
+            info
+            async for message in self.js.walk(self.subjects.live, subject)
+            if (info := _read(message.data)) is not None
+        ]
 
     async def lead(self, name: str, holder: str, *, ttl: float) -> float | None:
         """Take or renew a leadership by compare-and-set; see `Registry.lead`."""
@@ -82,7 +102,7 @@ class Registry(Events):
         subject = self.subjects.lease(check_token("leadership", name))
         check_token("holder", holder)
         there = await self.js.last(self.subjects.live, subject)
-        if there is not None and _decode_leader(there.data).holder != holder:
+        if there is not None and _holder(there.data) != holder:
             return None
         before = clock.monotonic()
         guard = f"{messages.EXPECT}: {there.sequence if there is not None else 0}\r\n"
@@ -99,5 +119,5 @@ class Registry(Events):
         """Give a leadership up; see `Registry.resign`."""
         self.must_be_open()
         there = await self.js.last(self.subjects.live, self.subjects.lease(check_token("leadership", name)))
-        if there is not None and _decode_leader(there.data).holder == holder:
+        if there is not None and _holder(there.data) == holder:
             await self.js.delete(self.subjects.live, there.sequence)

@@ -11,7 +11,8 @@ from naq.backends.base import Claim, Settled
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message, read_ack
 from naq.backends.nats.client.errors import Conflict
-from naq.backends.nats.fetch import ACK, NAK, Fetch
+from naq.backends.nats.fetch import ACK, NAK
+from naq.backends.nats.recall import Recall
 from naq.codec.record import decode_record, encode_record
 from naq.faults import fault, is_armed
 from naq.job import JobRecord, JobSpec, JobState
@@ -22,7 +23,7 @@ def read_record(message: Message | None) -> JobRecord | None:
     return None if message is None else decode_record(message.data)
 
 
-class Settle(Fetch):
+class Settle(Recall):
     """`JobQueue.complete`, `discard`, `retry`, `release`, `reject`, `drop` and `lookup`."""
 
     async def complete(self, claim: Claim, record: JobRecord) -> Settled:

@@ -101,6 +101,10 @@ class Subjects:
         """Where a hint is sent."""
         return f"{self.prefix}.c.s.{kind}.{subject}"
 
+    def recall(self, queue: str) -> str:
+        """Where workers are asked to hand back what they have not taken."""
+        return f"{self.prefix}.c.b.{queue}"
+
     def probe(self, worker_id: str) -> str:
         """Where a worker answers as long as its process lives."""
         return f"{self.prefix}.c.w.{worker_id}"

@@ -156,6 +156,31 @@ class Courier:
         finally:
             self._link.unlisten(token)
 
+    async def gather(self, subject: str, patience: float) -> int:
+        """Tell everybody who listens; how many said within `patience` seconds that they have heard. Fast if nobody."""
+        heard = 0
+        alone = asyncio.Event()
+
+        def on_word(_subject: bytes, _reply: bytes, _payload: bytes, header: bytes) -> None:
+            nonlocal heard
+            if errors.is_no_responders(header):
+                alone.set()
+            else:
+                heard += 1
+
+        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        token = self._link.listen(inbox, on_word)
+        try:
+            if (wire := self._link.wire) is not None:
+                wire.send(b"PUB %b %b 0\r\n\r\n" % (subject.encode(), inbox.encode()))
+                async with asyncio.timeout(patience):
+                    await alone.wait()
+        except TimeoutError:
+            return heard
+        finally:
+            self._link.unlisten(token)
+        return heard
+
     async def ask_many(self, subject: str, payload: bytes, *, timeout: float) -> list[Answer]:
         """Ask for an answer in parts that ends with a status; asks again where it stays away or nobody is there.
 

@@ -68,13 +68,13 @@ class Lane:
         self._doubtful = 0
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}".encode()
 
-    async def open(self, inbox: str) -> None:
+    def open(self, inbox: str) -> None:
         """Listen where pulls are answered."""
         self._base = inbox.encode()
         self._inbox = self._base + b".0."
         self._token = self._link.listen(inbox + ".0.*", self._on_message)
 
-    async def withdraw(self) -> None:
+    def withdraw(self) -> None:
         """Take standing pulls back, ready to ask again; what is on its way still comes, to `buffer`."""
         self.stop()
         self._generation += 1
@@ -93,7 +93,12 @@ class Lane:
         self.outstanding = 0
         self.backlog = 0
         self._doubtful = DOUBTFUL
-        self.buffer = deque((since, _doubted(delivered)) for since, delivered in self.buffer)
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Let the record of whatever waits in `buffer` be looked at before it runs: its case may have changed."""
+        if self.buffer:
+            self.buffer = deque((since, _doubted(delivered)) for since, delivered in self.buffer)
 
     def pull(self, batch: int) -> None:
         """Ask for up to `batch` messages; they are pushed as they come."""
@@ -156,7 +161,9 @@ class Lane:
 def _doubted(delivered: Delivered) -> Delivered:
     """The same, marked as a job that may have been seen before, so that its record is looked at before it runs."""
     subject, reply, payload, header = delivered
-    return subject, reply, payload, header[:-2] + REPUBLISH + b"\r\n" if header else header
+    if not header or REPUBLISH in header:
+        return delivered
+    return subject, reply, payload, header[:-2] + REPUBLISH + b"\r\n"
 
 
 def _unserved(header: bytes) -> int:

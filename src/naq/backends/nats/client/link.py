@@ -158,7 +158,7 @@ class Link:
         """As `unlisten`, but what the broker sent before it heard of that is still handed over."""
         subscription = self._subscriptions.pop(token, None)
         if subscription is not None and self.wire is not None:
-            self.wire.send(b"UNSUB %d\r\n" % subscription.sid)
+            self.wire.mute(subscription.sid)
 
     async def flush(self, timeout: float = 2.0) -> None:
         """Until the broker has seen all that we sent, and we all that it had sent; not at all when it is gone."""
@@ -251,6 +251,7 @@ class Link:
                 self._last_error = f"nothing heard for {UNHEARD:g} s"
                 return
             wire.probe()
+            wire.forget_muted()
             self._tell(self.on_tick)
 
     def _lost(self) -> None:

@@ -88,14 +88,13 @@ class Puller:
                     out.append((lane, since, message))
         return out
 
-    def overheld(self) -> list[Delivered]:
+    def overheld(self, lanes: Sequence[Lane]) -> list[Delivered]:
         """Take out what no slot came free for; somebody else may have one."""
         out: list[Delivered] = []
         before = clock.monotonic() - HELD_TOO_LONG
-        for lanes in self.lanes.values():
-            for lane in lanes:
-                while lane.buffer and lane.buffer[0][0] < before:
-                    out.append(lane.buffer.popleft()[1])
+        for lane in lanes:
+            while lane.buffer and lane.buffer[0][0] < before:
+                out.append(lane.buffer.popleft()[1])
         return out
 
     def forget(self) -> None:

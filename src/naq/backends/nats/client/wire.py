@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -130,6 +131,7 @@ class Wire(Client):
         self._loop = asyncio.get_running_loop()
         self._last_sid = OWN_SIDS
         self._due = False
+        self._muted: deque[tuple[float, int]] = deque()
         self._probe: _Probe | None = None
 
     def _connect_command(self) -> bytes:
@@ -158,6 +160,16 @@ class Wire(Client):
         """End a subscription; messages already on their way are dropped."""
         if self.handlers.pop(b"%d" % sid, None) is not None and self.is_connected:
             self.send(b"UNSUB %d\r\n" % sid)
+
+    def mute(self, sid: int) -> None:
+        """As `unlisten`, but messages already on their way are still handed over."""
+        self.send(b"UNSUB %d\r\n" % sid)
+        self._muted.append((clock.monotonic(), sid))
+
+    def forget_muted(self) -> None:
+        """Drop the handlers of muted subscriptions for which nothing can come any more."""
+        while self._muted and self._muted[0][0] < self.fenced_at:
+            self.handlers.pop(b"%d" % self._muted.popleft()[1], None)
 
     def send(self, command: bytes) -> None:
         """Put a protocol command on its way; it is written when the loop comes round, with all others of this turn."""

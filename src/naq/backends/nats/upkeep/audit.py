@@ -17,13 +17,14 @@ _log = logging.getLogger("naq.upkeep")
 class Audit:
     """Compares, per lane, what is stored with what its consumer knows of.
 
-    They may differ for a moment, because the two are not read at once; so only a lane that differs in two rounds with
-    nothing moving in between is looked into.
+    They may differ for a moment, because the two are not read at once; so only a lane that differs in two rounds is
+    looked into, and only up to where the first of them found everything acknowledged: what is still stored there one
+    round later will stay for ever.
     """
 
     def __init__(self, session: Registry) -> None:
         self._session = session
-        self._suspects: dict[str, tuple[int, int]] = {}
+        self._suspects: dict[str, int] = {}  # ack floors by consumer
 
     async def round(self, limit: int) -> int:
         """Look at every lane; how many messages were repaired."""
@@ -49,16 +50,15 @@ class Audit:
         if stored <= known:
             self._suspects.pop(name, None)
             return 0
-        seen = (stored - known, floor)
-        if self._suspects.get(name) != seen:
-            self._suspects[name] = seen
+        suspect = self._suspects.get(name)
+        self._suspects[name] = floor
+        if suspect is None:
             return 0
         repaired = 0
         async for message in session.js.walk(session.subjects.jobs, subject, limit=limit):
-            if message.sequence > floor:
+            if message.sequence > suspect:
                 break
             repaired += await self._mend(message)
-        self._suspects.pop(name, None)
         return repaired
 
     async def _mend(self, message: Message) -> bool:
@@ -66,8 +66,7 @@ class Audit:
         session = self._session
         _, queue, _, job_id = place_of(message.subject)
         record = read_record(await session.js.last(session.subjects.log, session.subjects.record(queue, job_id)))
-        run = int(message.headers.get(messages.RUN, "1"))
-        if record is not None and record.run >= run:
+        if record is not None and record.run >= messages.number(message.headers.get(messages.RUN)):
             return await session.js.delete(session.subjects.jobs, message.sequence)
         kept = {k: v for k, v in message.headers.items() if not k.startswith("Nats-")}
         lines = {messages.EXPECT: str(message.sequence), messages.REPUBLISH: "1", **kept}
