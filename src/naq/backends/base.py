@@ -8,13 +8,13 @@ holder) refuses one that is none with `ConfigurationError`, before anything else
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from naq.job import JobRecord, JobSpec
+from naq.job import JobRecord, JobSpec, JobState
 
 LEASE = 30.0  # seconds a claim lasts unless extended; a crashed worker's jobs run again after this
 LEASE_MARGIN = 2.0  # seconds before the broker's deadline at which a claim's own deadline lies: never settle in between
@@ -308,6 +308,31 @@ class JobAdmin(Protocol):
 
     async def dead(self, *, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""
+        ...
+
+    async def jobs(
+        self, *, queue: str | None = None, states: Collection[JobState] = (), limit: int = 100
+    ) -> list[JobRecord]:
+        """The jobs of `queue` (None: of all) in one of `states` (none given: any), each as `get` shows it.
+
+        First those that wait or run, then those that have ended; the newest first in both. For people: it may leave
+        out ended jobs that lie far back, and what changes meanwhile may be shown as it was.
+        """
+        ...
+
+    async def forget(self, job_id: str) -> bool:
+        """Remove what is kept of a job that has ended, its record and its dead letter; its id is free again.
+
+        False, and nothing done, where there is nothing or the job waits or runs.
+        """
+        ...
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        """The dead letter with this id (that of its job, where it was one), or None."""
+        ...
+
+    async def bury(self, letter_id: str) -> bool:
+        """Remove a dead letter; its job's record stays. False if there is none with this id."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import chain, islice
 from math import inf
 
 import msgspec
@@ -141,6 +142,48 @@ class AdminPart(SignalPart):
         await self._yield()
         with self._store.lock:
             return self._store.dead.newest(limit)
+
+    async def jobs(
+        self, *, queue: str | None = None, states: Collection[JobState] = (), limit: int = 100
+    ) -> list[JobRecord]:
+        """Jobs, the newest first: those that have not ended, then those that have."""
+        await self._yield()
+        if queue is not None:
+            check_token("queue", queue)
+        store = self._store
+        with store.lock:
+            store.advance()
+            open_ones = (describe(entry) for entry in reversed(store.jobs.values()))
+            ended = (record for record in store.records.newest() if record.id not in store.jobs)
+            fitting = (
+                record
+                for record in chain(open_ones, ended)
+                if (queue is None or record.queue == queue) and (not states or record.state in states)
+            )
+            return list(islice(fitting, limit))
+
+    async def forget(self, job_id: str) -> bool:
+        """Remove the record and the dead letter of a job that has ended."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+        with store.lock:
+            if job_id in store.jobs:
+                return False
+            had_letter = store.dead.drop(job_id)
+            return store.records.drop(job_id) or had_letter
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        """The dead letter with this id."""
+        await self._yield()
+        with self._store.lock:
+            return self._store.dead.get(check_token("letter id", letter_id))
+
+    async def bury(self, letter_id: str) -> bool:
+        """Remove a dead letter."""
+        await self._yield()
+        with self._store.lock:
+            return self._store.dead.drop(check_token("letter id", letter_id))
 
 
 def _line(store: Store, queue: str) -> Line:

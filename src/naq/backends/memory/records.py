@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -44,6 +45,15 @@ class Records:
         kept[record.id] = (now + ttl, record)
         while (first := next(iter(kept))) != record.id and (len(kept) > MAX_RECORDS or kept[first][0] <= now):
             del kept[first]
+
+    def newest(self) -> Iterator[JobRecord]:
+        """All that have not expired, the newest first."""
+        now = clock.now()
+        return (record for expires, record in reversed(self._kept.values()) if expires > now)
+
+    def drop(self, job_id: str) -> bool:
+        """Remove the record of a job; whether there was one."""
+        return self._kept.pop(job_id, None) is not None
 
 
 class Log:
@@ -95,6 +105,14 @@ class Dead:
         if spec is not None:
             del self._kept[job_id]
         return spec
+
+    def get(self, letter_id: str) -> DeadLetter | None:
+        """The letter with this id."""
+        return self._kept.get(letter_id, (None, None))[0]
+
+    def drop(self, letter_id: str) -> bool:
+        """Remove a letter; whether there was one."""
+        return self._kept.pop(letter_id, None) is not None
 
     def newest(self, limit: int) -> list[DeadLetter]:
         """At most `limit` letters, newest first."""

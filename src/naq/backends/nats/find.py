@@ -39,7 +39,7 @@ class Find(Settle):
             return record or await self.record_of(job_id)
         if record is not None and record.run >= place.job.run:
             return record
-        return self._view(place)
+        return view(place)
 
     async def record_of(self, job_id: str) -> JobRecord | None:
         """The latest final record of a job, from the leader."""
@@ -50,16 +50,10 @@ class Find(Settle):
         message = await self.js.last(self.subjects.jobs, self.subjects.any_of(job_id))
         if message is None:
             return None
-        letter, queue, priority, _ = place_of(message.subject)
-        job = messages.job_from(job_id, queue, priority, message.data, message.headers)
-        if letter == "b":
-            state = JobState.BLOCKED
-        elif letter == "s":
-            state = JobState.RETRYING if job.attempt > 1 else JobState.SCHEDULED
-            job = replace(job, run_at=messages.time_of(message.headers.get(messages.SCHEDULE, "")))
-        else:
-            state = JobState.RUNNING if await self.is_delivered(job, message.sequence) else JobState.QUEUED
-        return Place(message, state, job)
+        place = read_place(message)
+        if place.state is JobState.QUEUED and await self.is_delivered(place.job, message.sequence):
+            return place._replace(state=JobState.RUNNING)
+        return place
 
     async def is_delivered(self, job: JobSpec, sequence: int) -> bool:
         """Whether a ready message was handed out already. One that was handed back counts as handed out."""
@@ -67,19 +61,33 @@ class Find(Settle):
         info = await self.js.try_call(f"CONSUMER.INFO.{self.subjects.jobs}.{name}", absent=CONSUMER_NOT_FOUND)
         return info is not None and int(info["delivered"]["stream_seq"]) >= sequence
 
-    def _view(self, place: Place) -> JobRecord:
-        job, said = place.job, peek(place.job.payload)
-        return JobRecord(
-            id=job.id,
-            state=place.state,
-            queue=job.queue,
-            priority=job.priority,
-            task=said.task,
-            run=job.run,
-            attempt=job.attempt,
-            errors=said.errors,
-            enqueued_at=said.at,
-            run_at=job.run_at or 0.0,
-            reason=job.reason,
-            tags=read_tags(job.headers),
-        )
+
+def read_place(message: Message) -> Place:
+    """Where the job in a message of the jobs stream stands; what is handed out is `queued` as well."""
+    letter, queue, priority, job_id = place_of(message.subject)
+    job = messages.job_from(job_id, queue, priority, message.data, message.headers)
+    if letter == "b":
+        return Place(message, JobState.BLOCKED, job)
+    if letter == "s":
+        state = JobState.RETRYING if job.attempt > 1 else JobState.SCHEDULED
+        return Place(message, state, replace(job, run_at=messages.time_of(message.headers.get(messages.SCHEDULE, ""))))
+    return Place(message, JobState.QUEUED, job)
+
+
+def view(place: Place) -> JobRecord:
+    """A job that is not final, as people are shown it."""
+    job, said = place.job, peek(place.job.payload)
+    return JobRecord(
+        id=job.id,
+        state=place.state,
+        queue=job.queue,
+        priority=job.priority,
+        task=said.task,
+        run=job.run,
+        attempt=job.attempt,
+        errors=said.errors,
+        enqueued_at=said.at,
+        run_at=job.run_at or 0.0,
+        reason=job.reason,
+        tags=read_tags(job.headers),
+    )

@@ -33,7 +33,7 @@ class Letters(Queues):
             if len(found) >= limit or after <= first:
                 break
             span *= 4
-        return [_letter(message) for message in reversed(found[-limit:])] if limit > 0 else []
+        return [read_letter(message) for message in reversed(found[-limit:])] if limit > 0 else []
 
     async def requeue(self, job_id: str) -> bool:
         """Run a dead job again, as a new run; see `JobAdmin.requeue`."""
@@ -64,7 +64,8 @@ class Letters(Queues):
         return True
 
 
-def _letter(message: Message) -> DeadLetter:
+def read_letter(message: Message) -> DeadLetter:
+    """The dead letter in a message of the stream of dead letters."""
     words = message.subject.split(".")
     kind: Literal["failed", "malformed"] = "failed" if words[3] == "failed" else "malformed"
     headers = {k: v for k, v in message.headers.items() if not k.startswith("Nats-")}

@@ -16,8 +16,8 @@ import pytest
 
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
-    "bench", "cancel", "complete", "discard", "enqueue", "errors", "events", "fetch", "leases", "maintain", "queues",
-    "registry", "retry", "signals", "wait",
+    "bench", "cancel", "complete", "discard", "enqueue", "errors", "events", "fetch", "leases", "listing", "maintain",
+    "queues", "registry", "retry", "signals", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
@@ -36,6 +36,7 @@ from naq.testing.conformance.events import TestEvents  # noqa: E402
 from naq.testing.conformance.fetch import TestFetch, TestPriorities  # noqa: E402
 from naq.testing.conformance.harness import Deaf, Harness  # noqa: E402
 from naq.testing.conformance.leases import TestDeadline, TestExtend, TestLapse  # noqa: E402
+from naq.testing.conformance.listing import TestForget, TestJobs, TestLetter  # noqa: E402
 from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
 from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
 from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa: E402
@@ -59,9 +60,12 @@ __all__ = [
     "TestExtend",
     "TestFetch",
     "TestFirstWriterWins",
+    "TestForget",
     "TestGet",
+    "TestJobs",
     "TestLapse",
     "TestLeadership",
+    "TestLetter",
     "TestLifecycle",
     "TestLimit",
     "TestLookup",

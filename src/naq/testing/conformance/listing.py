@@ -1,0 +1,146 @@
+"""Looking at many jobs at once, and removing what is kept of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from naq import clock
+from naq.exceptions import ConfigurationError
+from naq.job import JobState
+from naq.testing.conformance.bench import Bench, record, scenario
+
+
+class TestJobs:
+    """`jobs`."""
+
+    @scenario
+    async def test_waiting_ones_then_ended_ones(self, bench: Bench) -> None:
+        """Newest first in both parts, each as `get` shows it, and only those of the queue asked for."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        ended: list[str] = []
+        for state in (JobState.SUCCEEDED, JobState.FAILED):
+            claim = await bench.claimed(backend, queue)
+            await (backend.complete if state is JobState.SUCCEEDED else backend.discard)(claim, record(claim, state))
+            ended.append(claim.job.id)
+        first = await bench.enqueued(backend, queue)
+        later = await bench.enqueued(backend, queue, run_at=clock.now() + 3600)
+        found = await backend.jobs(queue=queue)
+        assert [job.id for job in found] == [later.id, first.id, *reversed(ended)]
+        assert [job.state for job in found] == ["scheduled", "queued", "failed", "succeeded"]
+        assert found == [await backend.get(job.id) for job in found]
+        assert await backend.jobs(queue=bench.name()) == []
+
+    @scenario
+    async def test_by_state(self, bench: Bench) -> None:
+        """Only those in one of the states asked for."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        done, failed, running = [await bench.claimed(backend, queue) for _ in range(3)]
+        await backend.complete(done, record(done))
+        await backend.discard(failed, record(failed, JobState.FAILED))
+        waiting = await bench.enqueued(backend, queue)
+        for states, expected in (
+            ({JobState.FAILED}, [failed.job.id]),
+            ({JobState.RUNNING}, [running.job.id]),
+            ({JobState.QUEUED, JobState.SUCCEEDED}, [waiting.id, done.job.id]),
+            ({JobState.CANCELLED}, []),
+        ):
+            assert [job.id for job in await backend.jobs(queue=queue, states=states)] == expected
+
+    @scenario
+    async def test_at_most_as_many_as_asked_for(self, bench: Bench) -> None:
+        """The newest of them."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        await backend.complete(claim, record(claim))
+        jobs = [await bench.enqueued(backend, queue) for _ in range(3)]
+        assert [job.id for job in await backend.jobs(queue=queue, limit=2)] == [jobs[2].id, jobs[1].id]
+        assert len(await backend.jobs(queue=queue, limit=4)) == 4
+        assert await backend.jobs(queue=queue, limit=0) == []
+
+    @scenario
+    async def test_a_job_that_runs_again_is_there_once(self, bench: Bench) -> None:
+        """As its latest run, whether that waits or has ended."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        await backend.discard(claim, record(claim, JobState.FAILED))
+        await backend.requeue(claim.job.id)
+        [again] = await backend.jobs(queue=queue)
+        assert (again.state, again.run) == (JobState.QUEUED, 2)
+        claim = await bench.claim(backend, queue)
+        await backend.complete(claim, record(claim))
+        [ended] = await backend.jobs(queue=queue)
+        assert (ended.state, ended.run) == (JobState.SUCCEEDED, 2)
+
+    @scenario
+    async def test_a_queue_that_is_none(self, bench: Bench) -> None:
+        """Refused as everywhere."""
+        backend = await bench.open()
+        with pytest.raises(ConfigurationError):
+            await backend.jobs(queue="no queue")
+
+
+class TestForget:
+    """`forget`."""
+
+    @scenario
+    async def test_its_record_and_its_dead_letter_are_gone(self, bench: Bench) -> None:
+        """And its id is free again."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        await backend.discard(claim, record(claim, JobState.FAILED))
+        assert await backend.forget(claim.job.id)
+        assert await backend.get(claim.job.id) is None
+        assert await backend.letter(claim.job.id) is None
+        assert await backend.jobs(queue=queue) == []
+        assert not await backend.forget(claim.job.id)
+        [result] = await backend.enqueue([claim.job])
+        assert not result.duplicate
+        assert (await bench.claim(backend, queue)).job.id == claim.job.id
+
+    @scenario
+    async def test_not_what_waits_or_runs(self, bench: Bench) -> None:
+        """That is what `cancel` is for."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        running = await bench.claimed(backend, queue)
+        waiting = await bench.enqueued(backend, queue)
+        assert not await backend.forget(running.job.id)
+        assert not await backend.forget(waiting.id)
+        assert {job.id for job in await backend.jobs(queue=queue)} == {running.job.id, waiting.id}
+
+
+class TestLetter:
+    """`letter` and `bury`."""
+
+    @scenario
+    async def test_of_a_failed_job(self, bench: Bench) -> None:
+        """The same as in `dead`; buried, it cannot run again, and its record stays."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        await backend.discard(claim, record(claim, JobState.FAILED))
+        letter = await backend.letter(claim.job.id)
+        assert letter is not None
+        assert letter in await backend.dead()
+        assert await backend.bury(claim.job.id)
+        assert await backend.letter(claim.job.id) is None
+        assert not await backend.bury(claim.job.id)
+        assert not await backend.requeue(claim.job.id)
+        assert await backend.get(claim.job.id) is not None
+
+    @scenario
+    async def test_of_what_is_no_job(self, bench: Bench) -> None:
+        """Found and buried by the letter's own id."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue, payload=b"\xff\x00")
+        await backend.reject(claim, reason="no JSON")
+        [letter] = [letter for letter in await backend.dead() if letter.queue == queue]
+        assert await backend.letter(letter.id) == letter
+        assert await backend.bury(letter.id)
+        assert letter not in await backend.dead()
