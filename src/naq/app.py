@@ -139,7 +139,7 @@ class Naq:
         Raises:
             ConfigurationError: `job_id` cannot be one.
         """
-        return Job(check_token("job id", job_id), self, self._decode)
+        return Job.of(check_token("job id", job_id), self, self._decode)
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
         """Store many jobs, of whatever tasks of this app, in one go; handles in the same order.

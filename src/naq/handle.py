@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+from naq import clock, sync
 from naq.codec.sealing import opened
+from naq.connections import Host, on_bridge, settings, shared
 from naq.exceptions import (
     JobCancelled,
     JobExecutionError,
@@ -13,52 +15,101 @@ from naq.exceptions import (
     JobNotFoundError,
     NaqException,
     ProcessDied,
+    ResultTimeout,
     TaskTimeoutError,
     WorkerLost,
 )
-from naq.job import JobRecord, JobState
+from naq.job import JobRecord, JobState, new_id
+from naq.names import check_token
+from naq.portable import Carried, unpack
 
 if TYPE_CHECKING:
-    from naq.backends.base import Backend, CancelResult
-    from naq.config import Config
+    from naq.backends.base import CancelResult
+    from naq.task.call import Call
+    from naq.task.retries import RetryDelay
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Host(Protocol):
-    """What tasks and handles need of an app."""
+class Job(Carried, Generic[R_co]):
+    """One job, by its id: what is asked of it goes to the backend. Holding one costs next to nothing.
 
-    @property
-    def config(self) -> Config:
-        """The settings in force."""
-        ...
+    ``task.enqueue(...)`` and ``queue.enqueue(...)`` return it; ``app.job(id)`` makes one from an id alone. One that was
+    enqueued here, or made of a function, also knows its function and arguments: `execute` runs it without a queue,
+    `serialize` makes bytes of it.
 
-    async def connect(self) -> Backend:
-        """The backend, open on the running event loop."""
-        ...
-
-
-class Job(Generic[R_co]):
-    """One job, by its id. Cheap: holding one costs nothing, and every question goes to the backend.
+    Args (of a job that is not enqueued):
+        function: a function at the top of a module, or a task.
+        args, kwargs: what to call it with.
+        job_id: its id; default: a new one.
+        enqueue_time: UNIX seconds; default: now.
+        max_retries, retry_delay: how often to try again, and the seconds before each retry, or a list of them.
+        queue_name: where it would wait; default: the task's queue, or "default".
+        timeout: seconds that an attempt may run.
 
     Attributes:
         id: the job's id.
         duplicate: True if the id was taken when this handle enqueued it, so that nothing was added.
+        error: what `execute` failed with, or what the bytes said that ended the last attempt.
+
+    Raises:
+        ConfigurationError: no worker could find the function by import, or an option cannot be.
     """
 
-    __slots__ = ("_decode", "_host", "duplicate", "id")
+    __slots__ = ("_decode", "_host", "duplicate")
+
+    duplicate: bool
 
     def __init__(
         self,
+        function: Callable[..., Coroutine[Any, Any, R_co] | R_co],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        job_id: str | None = None,
+        enqueue_time: float | None = None,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        queue_name: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        from naq.task.direct import direct_call
+
+        host = shared(settings())
+        call = direct_call(
+            function,
+            tuple(args),
+            kwargs or {},
+            host.config,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            queue=queue_name,
+            timeout=timeout,
+            job_id=job_id,
+        )
+        super().__init__(job_id or new_id(), call, clock.now() if enqueue_time is None else enqueue_time)
+        self.duplicate = False
+        self._host: Host = host
+        self._decode: Callable[[JobRecord], R_co] = call.plan.decode
+
+    @classmethod
+    def of(
+        cls,
         job_id: str,
         host: Host,
-        decode: Callable[[JobRecord], R_co],
+        decode: Callable[[JobRecord], R],
         duplicate: bool = False,
-    ) -> None:
-        self.id: Final = job_id
-        self.duplicate: Final = duplicate
-        self._host = host
-        self._decode = decode
+        call: Call[Any] | None = None,
+        at: float = 0.0,
+    ) -> Job[R]:
+        """A handle on the job `job_id` of `host`, whose result `decode` reads; for naq's own use."""
+        job = cast("Job[R]", cls.__new__(cls))
+        Carried.__init__(job, job_id, call, at)
+        job.duplicate = duplicate
+        job._host = host
+        job._decode = decode
+        return job
 
     @property
     def job_id(self) -> str:
@@ -71,7 +122,7 @@ class Job(Generic[R_co]):
     async def result(self, timeout: float | None = None) -> R_co:
         """What the task returned, as soon as it is known (pushed, never polled).
 
-        `timeout` is in seconds; None waits for as long as it takes.
+        `timeout` is in seconds; None waits for as long as it takes, 0 only looks.
 
         Raises:
             JobExecutionError: it failed for good; `error` says with what. As `TaskTimeoutError` where it ran too
@@ -83,11 +134,17 @@ class Job(Generic[R_co]):
             SerializationError: it succeeded, but the result is not of the type that the task declares.
             NaqConnectionError: the backend cannot be reached.
         """
-        backend = await self._host.connect()
-        record = opened(await backend.wait(self.id, timeout=timeout), self.id, self._host.config)
-        if record.state is not JobState.SUCCEEDED:
-            raise failure(record)
-        return self._decode(record)
+        return self._outcome(await self._final(self._host, timeout))
+
+    def result_sync(self, timeout: float | None = None) -> R_co:
+        """`result` for code without an event loop; safe in threads (see `naq.sync`).
+
+        Raises:
+            ConfigurationError: an event loop runs in this thread.
+            NaqException: as `result`.
+        """
+        final = sync.run("await job.result(...)", self._final, on_bridge(self._host), timeout)
+        return self._outcome(final)
 
     async def status(self) -> JobState:
         """Where it stands now.
@@ -95,7 +152,11 @@ class Job(Generic[R_co]):
         Raises:
             JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
         """
-        return (await self._stored()).state
+        return (await self._stored(self._host)).state
+
+    def status_sync(self) -> JobState:
+        """`status` for code without an event loop."""
+        return sync.run("await job.status()", self._stored, on_bridge(self._host)).state
 
     async def record(self) -> JobRecord:
         """All that is known of it now: state, attempt, times, errors, worker.
@@ -104,10 +165,66 @@ class Job(Generic[R_co]):
             JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
             SerializationError: its record is not signed or encrypted as the settings ask.
         """
-        return opened(await self._stored(), self.id, self._host.config)
+        return opened(await self._stored(self._host), self.id, self._host.config)
 
-    async def _stored(self) -> JobRecord:
-        backend = await self._host.connect()
+    def record_sync(self) -> JobRecord:
+        """`record` for code without an event loop."""
+        return opened(sync.run("await job.record()", self._stored, on_bridge(self._host)), self.id, self._host.config)
+
+    async def cancel(self) -> CancelResult:
+        """Make sure that it never runs, or, where it runs already, that its worker is told; what was done."""
+        return await self._cancel(self._host)
+
+    def cancel_sync(self) -> CancelResult:
+        """`cancel` for code without an event loop."""
+        return sync.run("await job.cancel()", self._cancel, on_bridge(self._host))
+
+    @staticmethod
+    async def fetch_result(job_id: str, nats_url: str | None = None, *, timeout: float | None = None) -> Any:
+        """The result of the job `job_id`, as soon as it is known. `nats_url`, `timeout` as everywhere.
+
+        Of the type that its function declares where this process made jobs of it; else plain JSON values.
+
+        Raises:
+            NaqException: as `result`.
+        """
+        return await job_by_id(job_id, shared(settings(nats_url))).result(timeout)
+
+    @staticmethod
+    def fetch_result_sync(job_id: str, nats_url: str | None = None, *, timeout: float | None = None) -> Any:
+        """`fetch_result` for code without an event loop."""
+        return job_by_id(job_id, shared(settings(nats_url))).result_sync(timeout)
+
+    @classmethod
+    def deserialize(cls, data: bytes) -> Job[Any]:
+        """The job that `serialize` made bytes of; not enqueued by this. Imports nothing.
+
+        Raises:
+            SerializationError: they are no job.
+            UnknownTask: its function neither was made a job of in this process, nor is of a module in `imports`.
+        """
+        found = unpack(data)
+        job = cls.of(found.id or new_id(), shared(settings()), found.call.plan.decode, False, found.call, found.at)
+        job.error = found.error
+        return job
+
+    async def _final(self, host: Host, timeout: float | None) -> JobRecord:
+        if timeout is not None and timeout <= 0:
+            record = await self._stored(host)
+            if not record.is_final:
+                raise ResultTimeout(f"job {self.id} is {record.state}; it goes on, ask again")
+            return record
+        backend = await host.connect()
+        return await backend.wait(self.id, timeout=timeout)
+
+    def _outcome(self, record: JobRecord) -> R_co:
+        record = opened(record, self.id, self._host.config)
+        if record.state is not JobState.SUCCEEDED:
+            raise failure(record)
+        return self._decode(record)
+
+    async def _stored(self, host: Host) -> JobRecord:
+        backend = await host.connect()
         record = await backend.get(self.id)
         if record is None:
             raise JobNotFoundError(
@@ -115,10 +232,24 @@ class Job(Generic[R_co]):
             )
         return record
 
-    async def cancel(self) -> CancelResult:
-        """Make sure that it never runs, or, where it runs already, that its worker is told; what was done."""
-        backend = await self._host.connect()
+    async def _cancel(self, host: Host) -> CancelResult:
+        backend = await host.connect()
         return await backend.cancel(self.id)
+
+
+def job_by_id(job_id: str, host: Host) -> Job[Any]:
+    """A handle on the job `job_id` where `host` keeps its jobs. Does not ask whether there is one.
+
+    Raises:
+        ConfigurationError: `job_id` cannot be one.
+    """
+    return Job[Any].of(check_token("job id", job_id), host, _decode)
+
+
+def _decode(record: JobRecord) -> Any:
+    from naq.task.function import decode_result
+
+    return decode_result(record.task, record.result)
 
 
 # An error's type is text from the wire: looked up here, never imported.

@@ -1,48 +1,12 @@
-"""Log lines on stderr: readable ones for people, JSON lines for machines."""
+"""Where a command's log goes: stderr, and all of it."""
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import time
-from typing import Final, Literal
 
-from naq.exceptions import ConfigurationError
+from naq.logs import Format, check_level, handler
 
-Format = Literal["text", "json"]
-
-LEVELS: Final = ("debug", "info", "warning", "error")
-_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET: Final = "naq.worker"  # loggers whose lines need no name in front of them
-
-
-class TextFormatter(logging.Formatter):
-    """``12:04:01  message``; the level where it is worth a word, and the logger where it is not the worker's own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback where there is one."""
-        name = "" if record.name.startswith(_QUIET) else f"{record.name}: "
-        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING and not _is_job(record) else ""
-        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))}  {level}{name}{record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and every extra field of the record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line; a traceback is a field of it."""
-        said: dict[str, object] = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        said.update((name, value) for name, value in vars(record).items() if name not in _OWN)
-        if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said, default=repr, ensure_ascii=False)
+__all__ = ["Format", "set_up"]
 
 
 def set_up(level: str, form: Format | None) -> Format:
@@ -51,16 +15,9 @@ def set_up(level: str, form: Format | None) -> Format:
     Raises:
         ConfigurationError: there is no such level.
     """
-    if level.lower() not in LEVELS:
-        raise ConfigurationError(f"--log-level is {level!r}; use one of {', '.join(LEVELS)}")
-    chosen: Format = form or ("text" if sys.stderr.isatty() else "json")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextFormatter() if chosen == "text" else JsonFormatter())
+    threshold = check_level("--log-level", level)
+    writer, chosen = handler(form)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.handlers[:] = [writer]
+    root.setLevel(threshold)
     return chosen
-
-
-def _is_job(record: logging.LogRecord) -> bool:
-    return hasattr(record, "job_id") and record.name.startswith(_QUIET)

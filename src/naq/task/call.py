@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from naq import clock
-from naq.handle import Host, Job
+from naq import clock, sync
+from naq.connections import Host, on_bridge, store
+from naq.handle import Job
 from naq.job import JobSpec
 from naq.task.plan import Plan
+
+if TYPE_CHECKING:
+    from naq.backends.base import EnqueueResult
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -36,19 +40,52 @@ async def send(host: Host, calls: Iterable[Call[R]]) -> list[Job[R]]:
         NaqException: as `Task.enqueue`; a note on it says which call it was, and nothing was stored.
     """
     now = clock.now()
-    plans: list[Plan] = []
+    batch: list[Call[R]] = []
     specs: list[JobSpec] = []
     for index, call in enumerate(calls):
         if index and not index % _SLICE:
             await asyncio.sleep(0)
-        try:
-            specs.append(call.plan.build(call.args, call.kwargs, now))
-        except Exception as error:
-            error.add_note(f"in call {index} of the batch ({call.plan.task}); nothing of the batch was stored")
-            raise
-        plans.append(call.plan)
-    if not specs:
-        return []
-    backend = await host.connect()
-    stored = await backend.enqueue(specs)
-    return [Job(result.job_id, host, plan.decode, result.duplicate) for plan, result in zip(plans, stored, strict=True)]
+        specs.append(_build(index, call, now))
+        batch.append(call)
+    return _handles(host, batch, await store(host, specs) if specs else [], now)
+
+
+def send_sync(host: Host, calls: Iterable[Call[R]], *, instead: str) -> list[Job[R]]:
+    """`send` for code without an event loop; `instead` is what to write where one runs (see `naq.sync.run`)."""
+    now = clock.now()
+    batch = list(calls)
+    specs = [_build(index, call, now) for index, call in enumerate(batch)]
+    return _handles(host, batch, sync.run(instead, store, on_bridge(host), specs) if specs else [], now)
+
+
+async def send_one(host: Host, call: Call[R]) -> Job[R]:
+    """Enqueue one call.
+
+    Raises:
+        NaqException: as `Task.enqueue`.
+    """
+    now = clock.now()
+    stored = await store(host, (call.plan.build(call.args, call.kwargs, now),))
+    return _handles(host, (call,), stored, now)[0]
+
+
+def send_one_sync(host: Host, call: Call[R], *, instead: str) -> Job[R]:
+    """`send_one` for code without an event loop; `instead` as for `send_sync`."""
+    now = clock.now()
+    stored = sync.run(instead, store, on_bridge(host), (call.plan.build(call.args, call.kwargs, now),))
+    return _handles(host, (call,), stored, now)[0]
+
+
+def _build(index: int, call: Call[Any], now: float) -> JobSpec:
+    try:
+        return call.plan.build(call.args, call.kwargs, now)
+    except Exception as error:
+        error.add_note(f"in call {index} of the batch ({call.plan.task}); nothing of the batch was stored")
+        raise
+
+
+def _handles(host: Host, calls: Sequence[Call[R]], stored: Sequence[EnqueueResult], now: float) -> list[Job[R]]:
+    return [
+        Job.of(result.job_id, host, call.plan.decode, result.duplicate, call, now)
+        for call, result in zip(calls, stored, strict=True)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from naq.codec.envelope import VERSION, Envelope, encode_envelope
@@ -29,6 +29,10 @@ class Plan:
         signature: its parameters; the same object for every plan of one task.
         options: what its jobs do differently from the task.
         is_bare: whether that is nothing.
+        func: the function itself.
+        queue: where its jobs wait.
+        priority: in which lane.
+        policy: when they are tried again.
     """
 
     __slots__ = (
@@ -36,19 +40,27 @@ class Plan:
         "_config",
         "_encode",
         "_headers",
-        "_priority",
-        "_queue",
         "_retry",
         "_seal",
         "_tags",
+        "func",
         "is_bare",
         "options",
+        "policy",
+        "priority",
+        "queue",
         "signature",
         "task",
     )
 
     def __init__(
-        self, task: str, signature: Signature, declared: TaskOptions, options: JobOptions, config: Config
+        self,
+        task: str,
+        signature: Signature,
+        declared: TaskOptions,
+        options: JobOptions,
+        config: Config,
+        func: Callable[..., Any],
     ) -> None:
         self.task: Final = task
         self.signature: Final = signature
@@ -58,8 +70,10 @@ class Plan:
         self._encode = signature.encode
         self._codec = signature.codec
         self._seal = seal_for(config)
-        self._queue = options.queue or declared.queue
-        self._priority: Priority = options.priority or declared.priority
+        self.func: Final = func
+        self.queue: Final = options.queue or declared.queue
+        self.priority: Final[Priority] = options.priority or declared.priority
+        self.policy: Final = options.retry or declared.retry
         self._retry = None if options.retry is None else options.retry.wire(declared.retry)
         self._tags = {**declared.tags, **options.tags}
         self._headers = build_headers(self._tags, limit=config.max_headers)
@@ -102,14 +116,12 @@ class Plan:
         job_id = chosen or new_id()
         if self._seal is not None:
             limit = self._config.max_payload
-            payload = self._seal.seal_job(
-                payload, job_id=job_id, queue=self._queue, task=self.task, at=now, limit=limit
-            )
+            payload = self._seal.seal_job(payload, job_id=job_id, queue=self.queue, task=self.task, at=now, limit=limit)
         return JobSpec(
             id=job_id,
             payload=payload,
-            queue=self._queue,
-            priority=self._priority,
+            queue=self.queue,
+            priority=self.priority,
             # Only a program that traces has the module loaded; all others are spared the look-up.
             headers=self._traced() if "opentelemetry.trace" in sys.modules else self._headers,
             run_at=run_at if run_at is not None and run_at > now else None,

@@ -12,7 +12,7 @@ from naq.codec.codecs import get_codec
 from naq.codec.signature import Signature
 from naq.exceptions import ConfigurationError
 from naq.handle import Host, Job
-from naq.task.call import Call, send
+from naq.task.call import Call, send, send_one_sync, send_sync
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
 from naq.task.plan import Plan
 
@@ -37,11 +37,20 @@ class Sender(Generic[P, R]):
             NaqConnectionError: not known to be stored within `publish_timeout` (doing it again with the same
                 `job_id` is safe).
         """
-        plan, host = self._plan, self._host
-        spec = plan.build(args, kwargs, clock.now())
+        plan, host, now = self._plan, self._host, clock.now()
+        spec = plan.build(args, kwargs, now)
         backend = await host.connect()
         (stored,) = await backend.enqueue((spec,))
-        return Job(stored.job_id, host, plan.decode, stored.duplicate)
+        return Job.of(stored.job_id, host, plan.decode, stored.duplicate, Call(plan, args, kwargs), now)
+
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """`enqueue` for code without an event loop; safe in threads (see `naq.sync`).
+
+        Raises:
+            ConfigurationError: an event loop runs in this thread.
+            NaqException: as `enqueue`.
+        """
+        return send_one_sync(self._host, Call(self._plan, args, kwargs), instead="await task.enqueue(...)")
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The same call, not made yet: for `enqueue_many`."""
@@ -58,6 +67,15 @@ class Sender(Generic[P, R]):
             NaqException: as `enqueue`; a note on it says which call it was.
         """
         return await send(self._host, self._planned(list(calls)))
+
+    def enqueue_many_sync(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """`enqueue_many` for code without an event loop; safe in threads.
+
+        Raises:
+            ConfigurationError: as `enqueue_many`, or an event loop runs in this thread.
+            NaqException: as `enqueue_many`.
+        """
+        return send_sync(self._host, self._planned(list(calls)), instead="await task.enqueue_many(...)")
 
     def _planned(self, calls: list[Call[R]]) -> list[Call[R]]:
         plan = self._plan
@@ -81,7 +99,9 @@ class Configured(Sender[P, R]):
 
     def __init__(self, task: Task[P, R], settings: Mapping[str, Any]) -> None:
         options = read_job_options(f"{task.name}.options", settings)
-        super().__init__(task.host, Plan(task.name, task.signature, task.declared, options, task.host.config))
+        super().__init__(
+            task.host, Plan(task.name, task.signature, task.declared, options, task.host.config, task.func)
+        )
         self._task: Final = task
         self._settings: Final = settings
 
@@ -128,7 +148,7 @@ class Task(Sender[P, R]):
         self.is_async: Final = _is_async(func)
         self.in_process: Final = declared.executor == "process"
         self.host: Final = host
-        super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config))
+        super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config, func))
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"

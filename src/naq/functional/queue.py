@@ -1,0 +1,197 @@
+"""A queue by its name: functions go in, handles come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from naq import sync
+from naq.connections import Host, on_bridge, settings, shared
+from naq.exceptions import ConfigurationError
+from naq.functional.cancel import cancel_scheduled
+from naq.functional.moments import as_seconds, as_timestamp
+from naq.handle import Job
+from naq.names import check_token
+from naq.task import Call
+from naq.task.call import send_one, send_one_sync
+from naq.task.direct import direct_call
+from naq.task.retries import RetryDelay
+
+R = TypeVar("R")
+
+
+class Queue:
+    """A named line of jobs.
+
+    ::
+
+        queue = Queue("mail")
+        job = await queue.enqueue(send, "a@b", max_retries=3, retry_delay=[1, 10, 60])
+        job = queue.enqueue_sync(send, "a@b")        # the same from code without an event loop
+
+    Holds no connection: it uses the process's own for its settings (see `naq.connect`), on whichever event loop asks,
+    so that it may be made at the top of a module and used in any thread and after a fork.
+
+    Args:
+        name: what it is called.
+        nats_url: the broker; default: the setting `broker_url`.
+        default_timeout: seconds that an attempt of its jobs may run; default: no limit, or the task's own.
+        app: take the settings of this app instead; then tasks of that app may be enqueued too.
+
+    Raises:
+        ConfigurationError: the name or a setting is not allowed.
+    """
+
+    def __init__(
+        self,
+        name: str = "default",
+        nats_url: str | None = None,
+        default_timeout: float | timedelta | None = None,
+        *,
+        app: Host | None = None,
+    ) -> None:
+        if app is not None and nats_url is not None:
+            raise ConfigurationError("Queue: app and nats_url both say where jobs live; give one of them")
+        self.name: Final = check_token("queue", name)
+        self._host: Final[Host] = shared(settings(nats_url)) if app is None else app
+        self._timeout: Final = default_timeout
+
+    def __repr__(self) -> str:
+        return f"Queue({self.name!r})"
+
+    async def enqueue(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """Store one job that calls ``func(*args, **kwargs)``; it is durable when this returns.
+
+        `func` is a function at the top of a module that the workers import, or a task of the queue's app; what it is
+        called with is checked against its annotations. `max_retries` is how often to try again (default: once for each
+        delay of a list, else the task's own, else 0); `retry_delay` the seconds before each retry, or a list of them,
+        of which the last one repeats (default 0).
+
+        Raises:
+            ConfigurationError: no worker could find the function by import, or an option cannot be.
+            SerializationError: the arguments do not fit the function's parameters, or cannot be encoded.
+            NaqException: as `Task.enqueue`.
+        """
+        return await send_one(self._host, self._call(func, args, kwargs, max_retries, retry_delay))
+
+    def enqueue_sync(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """`enqueue` for code without an event loop; safe in threads."""
+        call = self._call(func, args, kwargs, max_retries, retry_delay)
+        return send_one_sync(self._host, call, instead="await queue.enqueue(...)")
+
+    async def enqueue_at(
+        self,
+        dt: datetime | float,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """As `enqueue`, but it does not run before `dt`: a datetime (naive means local time) or UNIX seconds."""
+        call = self._call(func, args, kwargs, max_retries, retry_delay, run_at=as_timestamp(dt))
+        return await send_one(self._host, call)
+
+    def enqueue_at_sync(
+        self,
+        dt: datetime | float,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """`enqueue_at` for code without an event loop; safe in threads."""
+        call = self._call(func, args, kwargs, max_retries, retry_delay, run_at=as_timestamp(dt))
+        return send_one_sync(self._host, call, instead="await queue.enqueue_at(...)")
+
+    async def enqueue_in(
+        self,
+        delta: timedelta | float,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """As `enqueue`, but it does not run before `delta` (a timedelta or seconds) has passed."""
+        call = self._call(func, args, kwargs, max_retries, retry_delay, delay=as_seconds(delta))
+        return await send_one(self._host, call)
+
+    def enqueue_in_sync(
+        self,
+        delta: timedelta | float,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        **kwargs: Any,
+    ) -> Job[R]:
+        """`enqueue_in` for code without an event loop; safe in threads."""
+        call = self._call(func, args, kwargs, max_retries, retry_delay, delay=as_seconds(delta))
+        return send_one_sync(self._host, call, instead="await queue.enqueue_in(...)")
+
+    async def purge(self) -> int:
+        """Remove every job that waits here (queued, scheduled, retrying); how many. Running ones go on."""
+        return await self._purge(self._host)
+
+    def purge_sync(self) -> int:
+        """`purge` for code without an event loop; safe in threads."""
+        return sync.run("await queue.purge()", self._purge, on_bridge(self._host))
+
+    async def cancel_scheduled_job(self, job_id: str) -> bool:
+        """Cancel a job that waits for its time; True if it will never run.
+
+        False where it waits no longer (`Job.cancel` cancels those that run, too) or never existed.
+        """
+        return await cancel_scheduled(self._host, job_id)
+
+    def cancel_scheduled_job_sync(self, job_id: str) -> bool:
+        """`cancel_scheduled_job` for code without an event loop; safe in threads."""
+        return sync.run("await queue.cancel_scheduled_job(...)", cancel_scheduled, on_bridge(self._host), job_id)
+
+    def _call(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        max_retries: int | None,
+        retry_delay: RetryDelay | None,
+        **when: float,
+    ) -> Call[R]:
+        return direct_call(
+            func,
+            args,
+            kwargs,
+            self._host.config,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            queue=self.name,
+            timeout=self._timeout,
+            **when,
+        )
+
+    async def _purge(self, host: Host) -> int:
+        backend = await host.connect()
+        return await backend.purge(self.name)
