@@ -105,6 +105,7 @@ def make_worker(options: Options) -> Worker:
         name=options.name,
         shutdown_timeout=None if options.shutdown_timeout is None else _seconds(options.shutdown_timeout),
         imports=options.modules,
+        source=options.app,
     )
 
 

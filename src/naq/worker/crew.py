@@ -23,6 +23,8 @@ from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.prepare import Preparation, Rules
 from naq.worker.presence import Presence
+from naq.worker.processes.pool import Processes
+from naq.worker.processes.source import Source
 from naq.worker.report import Report
 from naq.worker.runner import Runner
 from naq.worker.service import Service
@@ -52,16 +54,16 @@ class Crew:
         worker: str,
         queues: Sequence[str],
         torn_down: Callable[[], bool],
+        source: Source,
     ) -> None:
         rules = Rules(
             worker=worker, crash_limit=config.crash_limit, max_payload=config.max_payload, max_result=config.max_result
         )
         seal = seal_for(config)
-        veil, judged, hide = None, rules, None
+        veil, judged = None, rules
         if seal is not None:
             from naq.worker.veil import Veil
 
-            hide = seal.hide if seal.encrypts else None
             # What the judge makes up for another attempt is sealed afterwards, and must still fit then.
             veil, judged = Veil(seal, config.max_payload), replace(rules, max_payload=seal.room(config.max_payload))
         self.flights: Final = Flights()
@@ -72,6 +74,7 @@ class Crew:
         self._queues = queues
         self._main = asyncio.get_running_loop()
         self._threads = Threads(spare=config.concurrency)
+        self._processes = Processes(source, config)
         self._journal = Journal(
             backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
         )
@@ -79,7 +82,7 @@ class Crew:
             backend,
             self.flights,
             Preparation(tasks, rules, Reader(config)),
-            Runner(self._threads),
+            Runner(self._threads, self._processes),
             Judge(judged),
             Settler(backend, self.flights, veil),
             Report(self.flights, self._journal),
@@ -134,6 +137,7 @@ class Crew:
         await self._upkeep.stop()
         await self._upkeep.resign()
         strays = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
+        await self._processes.close()
         for service in reversed(self._services):
             await service.stop()
         await self._journal.last_words(FAREWELL)

@@ -93,6 +93,8 @@ class Executor:
                 outcome = await self._look_up(flight)
             if outcome is None:
                 outcome = self._prepare(flight)
+            if outcome is None and flight.task is not None and flight.task.in_process:
+                outcome = await self._runner.board(flight)
             if outcome is None:
                 outcome = await self._run(flight)
             self._flights.end(flight)
@@ -168,7 +170,7 @@ class Executor:
         """Settle without code that does not end. What it is doing goes on until it ends by itself."""
         if flight.phase is Phase.ENDED:
             return
-        if flight.phase is Phase.RUNNING:
+        if flight.phase is Phase.RUNNING and flight.child is None:
             log.warning(
                 "task %s (job %s) was interrupted (%s) and keeps running; its outcome is recorded without it",
                 flight.name,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from naq.context import Context
     from naq.retry import Retry
     from naq.task import Task
+    from naq.worker.processes.handle import Child
 
 
 class Phase(Enum):
@@ -45,6 +46,7 @@ class Flight:
         "announced",
         "args",
         "begun_at",
+        "child",
         "claim",
         "context",
         "deadline",
@@ -75,6 +77,7 @@ class Flight:
         self.timeout: float | None = None
         self.work: asyncio.Task[None] | None = None
         self.waiter: asyncio.Future[Any] | None = None  # what a plain function's outcome will be told to
+        self.child: Child | None = None  # the process it runs in, if it has one of its own
         self.grace: asyncio.TimerHandle | None = None  # gives up on it, once it is interrupted
         self.task: Task[..., Any] | None = None
         self.envelope: Envelope | None = None

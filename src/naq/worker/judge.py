@@ -11,7 +11,7 @@ from naq.job import JobState
 from naq.worker.flights import Flight, Verdict
 from naq.worker.outcome import Discarded, Outcome, Released, Retried, Succeeded
 from naq.worker.prepare import Rules
-from naq.worker.processes.errors import RaisedElsewhere
+from naq.worker.processes.errors import NO_CHILD, NoChild, RaisedElsewhere
 from naq.worker.records import final_record
 from naq.worker.ruling import Ruling, Then, as_data, next_delay, rule
 
@@ -31,6 +31,8 @@ class Judge:
     def returned(self, flight: Flight, value: Any) -> Outcome:
         """The task returned `value`: success, unless it cannot be stored. Then trying again would change nothing."""
         assert flight.task is not None
+        if flight.task.in_process:  # encoded already, and measured, in its child
+            return Succeeded(final_record(flight, self._worker, JobState.SUCCEEDED, result=value))
         try:
             result = flight.task.signature.encode_result(value, limit=self._rules.max_result)
         except Exception as error:  # noqa: BLE001  encoders of the user's types may raise anything; it becomes the record
@@ -41,6 +43,8 @@ class Judge:
         """The task raised `error`, of its own accord."""
         if isinstance(error, RaisedElsewhere):
             return self._carry_out(flight, error.ruling)
+        if isinstance(error, NoChild):
+            return Released(NO_CHILD, str(error))
         job = flight.claim.job
         assert flight.policy is not None
         return self._carry_out(flight, rule(error, flight.policy, task=flight.name, job_id=job.id, attempt=job.attempt))

@@ -11,8 +11,6 @@ from typing import Final
 from msgspec import Struct
 
 from naq import clock
-from naq.codec.codecs import get_codec
-from naq.codec.envelope import JSON
 from naq.codec.failure import describe
 from naq.codec.headers import read_tags
 from naq.codec.reader import Reader
@@ -20,6 +18,7 @@ from naq.context import Context
 from naq.exceptions import ConfigurationError, SerializationError, WorkerLost
 from naq.job import AttemptError, JobState
 from naq.retry import Retry
+from naq.worker.arguments import read_arguments
 from naq.worker.flights import Flight
 from naq.worker.outcome import Discarded, Outcome, Rejected, Released
 from naq.worker.records import final_record
@@ -122,13 +121,10 @@ class Preparation:
         task, envelope = flight.task, flight.envelope
         assert task is not None
         assert envelope is not None
+        if task.in_process:
+            return None  # its child reads them
         try:
-            if envelope.codec == JSON:
-                flight.args, flight.kwargs = task.signature.decode(envelope.args, envelope.kwargs)
-            else:  # the reader let it through, so this worker has opted in
-                flight.args, flight.kwargs = get_codec(envelope.codec).decode(
-                    task.signature, envelope.args, envelope.kwargs
-                )
+            flight.args, flight.kwargs = read_arguments(task, envelope.codec, envelope.args, envelope.kwargs)
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             described = describe(error, attempt=flight.claim.job.attempt, at=clock.now())
             return Discarded(final_record(flight, self._rules.worker, JobState.FAILED, error=described))

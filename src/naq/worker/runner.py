@@ -1,4 +1,4 @@
-"""Running a task's code: coroutines on the event loop, plain functions in threads; and making either end."""
+"""Running a task's code, on the event loop, in a thread or in a child process; and making it end."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from typing import Any
 from naq import faults
 from naq.context import set_context
 from naq.worker.flights import Flight, Verdict
+from naq.worker.outcome import Outcome, Released
+from naq.worker.processes.errors import NO_CHILD, NoChild
+from naq.worker.processes.pool import Processes
 from naq.worker.threads import Threads
 
 
 class Runner:
     """Calls tasks. Whoever runs is interrupted through `interrupt`, and by nothing else."""
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, processes: Processes) -> None:
         self._threads = threads
+        self._processes = processes
+
+    async def board(self, flight: Flight) -> Outcome | None:
+        """Get a flight that needs one its child process, before its time runs; what it ends in if there is none."""
+        try:
+            await self._processes.board(flight)
+        except NoChild as error:
+            return Released(NO_CHILD, str(error))
+        return None
 
     async def run(self, flight: Flight) -> Any:
         """What the task returns; raises what it raises. Must be awaited in the flight's own `asyncio.Task`."""
@@ -25,6 +37,8 @@ class Runner:
         set_context(context)
         if faults.is_armed("run.mid_task"):  # struck from outside, once the task has begun and waits for something
             asyncio.get_running_loop().call_soon(faults.fault, "run.mid_task")
+        if task.in_process:
+            return await self._processes.run(flight)
         if task.is_async:
             return await task.func(*flight.args, **flight.kwargs)
         flight.waiter = self._threads.submit(task.func, flight.args, flight.kwargs)
@@ -38,21 +52,26 @@ class Runner:
         return value
 
     def interrupt(self, flight: Flight, verdict: Verdict) -> None:
-        """Make a running `flight` end: cancel its coroutine; stop waiting for its thread, which is told to look.
+        """Make a running `flight` end, wherever it runs.
 
-        A shutdown goes on waiting for the thread: it may still end by itself.
+        A coroutine is cancelled. A thread is told to look, and not waited for any more; a shutdown goes on waiting, as
+        it may still end by itself. A child process is told, then killed.
         """
         if flight.context is not None:
             flight.context.is_cancelled = True
-        if flight.waiter is None:
+        if flight.task is not None and flight.task.in_process:
+            self._processes.interrupt(flight, verdict)
+        elif flight.waiter is None:
             assert flight.work is not None
             flight.work.cancel()
         elif verdict is not Verdict.SHUTDOWN:
             flight.waiter.cancel()
 
     def abandon(self, flight: Flight) -> None:
-        """Stop waiting for code that does not end."""
-        if flight.waiter is not None:
+        """Stop waiting for code that does not end; what runs in a child process ends with it."""
+        if flight.child is not None:
+            flight.child.kill()
+        elif flight.waiter is not None:
             flight.waiter.cancel()
         elif flight.begun_at == 0.0 and flight.work is not None:
             flight.work.cancel()  # it waits for the backend, not for a task's code

@@ -23,6 +23,7 @@ from naq.worker.crew import Crew
 from naq.worker.drain import within
 from naq.worker.lifeline import FAREWELL
 from naq.worker.loader import import_named
+from naq.worker.processes.source import Source, check_reachable
 from naq.worker.tasks import Tasks
 from naq.worker.throttle import Throttle
 
@@ -48,6 +49,8 @@ class Worker:
         shutdown_timeout: seconds that `stop` lets running jobs go on. Default: the app's setting (30).
         lease: seconds after which a silent worker's jobs go to another. Default: the app's setting (30).
         imports: modules whose functions may be run too, beside those of the app's settings; imported here and now.
+        source: where the app is (``module:attribute``), for child processes. Default: they find each task's function
+            by its module and name.
         backend: what to claim from, instead of a connection of its own; it is opened, never closed.
 
     Attributes:
@@ -70,6 +73,7 @@ class Worker:
         shutdown_timeout: float | None = None,
         lease: float | None = None,
         imports: Sequence[str] = (),
+        source: str | None = None,
         backend: Backend | None = None,
     ) -> None:
         given: dict[str, Any] = {"concurrency": concurrency, "shutdown_timeout": shutdown_timeout, "lease": lease}
@@ -79,6 +83,8 @@ class Worker:
         for module in modules:
             import_named(module)
         self.tasks: Final = Tasks(app, modules)
+        self._source = Source(source, modules)
+        check_reachable(app.tasks.values(), self._source)
         if isinstance(queues, str):
             raise ConfigurationError(f"queues is {queues!r}; give a list of names: queues=[{queues!r}]")
         chosen = self.tasks.queues() or ["default"] if queues is None else list(queues)
@@ -140,6 +146,7 @@ class Worker:
             worker=self.id,
             queues=self.queues,
             torn_down=self._torn_down,
+            source=self._source,
         )
         try:
             if await self._connect(backend, crew):

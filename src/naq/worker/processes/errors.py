@@ -5,6 +5,9 @@ from __future__ import annotations
 from naq.exceptions import JobExecutionError, NaqException
 from naq.worker.ruling import Ruling
 
+#: Seconds a job waits, put back, for which no child process could be had: another worker may have one.
+NO_CHILD = 5.0
+
 
 class RaisedElsewhere(JobExecutionError):
     """The task raised in its child process, where it was decided what follows: `ruling`."""
