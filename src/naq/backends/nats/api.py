@@ -60,12 +60,6 @@ def parse_headers(block: bytes) -> dict[str, str]:
     return out
 
 
-def build_headers(headers: dict[str, str]) -> bytes:
-    """The raw header block for `headers`; names and values must be ASCII without line breaks (checked above us)."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"NATS/1.0\r\n{lines}\r\n".encode("ascii", "replace")
-
-
 class JetStream:
     """Requests to the JetStream API over a courier."""
 
@@ -119,9 +113,9 @@ class JetStream:
                 return None
             raise
 
-    async def last(self, stream: str, subject: str) -> Message | None:
+    async def last(self, stream: str, subject: str, *, timeout: float | None = None) -> Message | None:
         """The last message on `subject` (a filter), from the stream's leader, so never a stale one."""
-        return await self._get(stream, {"last_by_subj": subject})
+        return await self._get(stream, {"last_by_subj": subject}, timeout)
 
     async def at(self, stream: str, sequence: int) -> Message | None:
         """The message with this stream sequence."""
@@ -131,9 +125,11 @@ class JetStream:
         """The first message on `subject` (a filter) with a sequence above `after`."""
         return await self._get(stream, {"seq": after + 1, "next_by_subj": subject})
 
-    async def _get(self, stream: str, body: dict[str, Any]) -> Message | None:
+    async def _get(self, stream: str, body: dict[str, Any], timeout: float | None = None) -> Message | None:
         try:
-            got = _decode_got(await self._ask(f"STREAM.MSG.GET.{stream}", _encode(body), self.timeout)).message
+            got = _decode_got(
+                await self._ask(f"STREAM.MSG.GET.{stream}", _encode(body), timeout or self.timeout)
+            ).message
         except BackendError as error:
             if isinstance(error.__cause__, Refused) and error.__cause__.refusal.err_code == errors.NO_MESSAGE:
                 return None

@@ -23,31 +23,33 @@ class Cancel(Signals):
         """Cancel a job; see `JobAdmin.cancel`."""
         self.must_be_open()
         check_token("job id", job_id)
-        marked = False
-        for _ in range(_TRIES):
-            place = await self.place(job_id)
-            known = await self.record_of(job_id)
-            if place is None:
-                return CancelResult.UNKNOWN if known is None else CancelResult.FINISHED
-            if known is not None and known.run >= place.job.run:
-                return CancelResult.FINISHED  # its message is only waiting for the ack that follows the record
-            if not marked:
-                await self._mark(job_id)
-                marked = True
-            if place.state is JobState.RUNNING:
-                # Its worker stops it and writes the record; the mark stays for the next one if that dies.
-                await self.send(Signal(kind="cancel", subject=job_id))
-                return CancelResult.REQUESTED
-            if await self.js.delete(self.subjects.jobs, place.message.sequence):
-                stored = await self.store(_record(place), first=place.job.run == 1)
-                if stored is Settled.DONE:
-                    # Handed out between our look and the delete: its worker finds the record, and is told.
-                    await self.send(Signal(kind="cancel", subject=job_id))
-                    return CancelResult.REMOVED
-                return CancelResult.FINISHED
-        return CancelResult.REQUESTED
+        place = await self.place(job_id)
+        known = await self.record_of(job_id)
+        if place is None:
+            return CancelResult.UNKNOWN if known is None else CancelResult.FINISHED
+        if known is not None and known.run >= place.job.run:
+            return CancelResult.FINISHED  # its message is only waiting for the ack that follows the record
+        await self._mark_cancelled(job_id)
+        if place.state is JobState.RUNNING:
+            # Its worker stops it and writes the record; the mark stays for the next one if that dies.
+            await self.send(Signal(kind="cancel", subject=job_id))
+            return CancelResult.REQUESTED
+        # The record first: without it, the job would be gone without a trace if we died in between.
+        if await self.store(_record(place), first=place.job.run == 1) is not Settled.DONE:
+            return CancelResult.FINISHED
+        await self._remove(place)
+        # Handed out between our look and the delete: its worker finds the record, and is told.
+        await self.send(Signal(kind="cancel", subject=job_id))
+        return CancelResult.REMOVED
 
-    async def _mark(self, job_id: str) -> None:
+    async def _remove(self, place: Place | None) -> None:
+        """Delete what waits of a job, also if it moves meanwhile: a timer fires, a holder hands it back."""
+        for _ in range(_TRIES):
+            if place is None or await self.js.delete(self.subjects.jobs, place.message.sequence):
+                return
+            place = await self.place(place.job.id)
+
+    async def _mark_cancelled(self, job_id: str) -> None:
         header = messages.block(f"Nats-TTL: {int(RECORD_TTL)}s\r\n")
         await self.courier.publish(
             self.subjects.cancel_mark(job_id).encode(), b"{}", header, timeout=self.config.publish_timeout

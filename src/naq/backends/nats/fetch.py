@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 from nats.nuid import NUID
 
 from naq import clock
 from naq.backends.base import Claim, Extended
 from naq.backends.nats import messages, topology
+from naq.backends.nats.api import Message
 from naq.backends.nats.client.lane import Delivered, Lane
 from naq.backends.nats.session import Session
 from naq.backends.nats.subjects import ALL_LANES, consumer
@@ -209,24 +210,37 @@ class Fetch(Session):
         self.must_be_open()
         before = clock.monotonic()
         timeout = max(self.config.lease / 3, 0.2)
-        answers = await asyncio.gather(
-            *(self.courier.request(claim.receipt.decode(), b"+WPI", timeout=timeout) for claim in claims),
-            return_exceptions=True,
+        answers, marks = await asyncio.gather(
+            asyncio.gather(
+                *(self.courier.request(claim.receipt.decode(), b"+WPI", timeout=timeout) for claim in claims),
+                return_exceptions=True,
+            ),
+            asyncio.gather(
+                *(self._mark(claim.job.id, timeout=timeout) for claim in claims),
+                return_exceptions=True,  # whether it is cancelled can be asked again; its lease is what matters
+            ),
         )
         span = self.config.lease - self.margin
-        deadlines = {
-            claim.job.id: before + span
-            for claim, answer in zip(claims, answers, strict=True)
-            if not isinstance(answer, BaseException)
-        }
-        return Extended(deadlines, await self.marked([claim.job.id for claim in claims]))
+        deadlines: dict[str, float] = {}
+        failed: BaseException | None = None
+        for claim, answer in zip(claims, answers, strict=True):
+            if isinstance(answer, BaseException):
+                failed = answer
+            else:
+                deadlines[claim.job.id] = before + span
+        if failed is not None and not deadlines:
+            raise failed
+        cancelled = [claim.job.id for claim, mark in zip(claims, marks, strict=True) if isinstance(mark, Message)]
+        return Extended(deadlines, frozenset(cancelled))
 
     async def marked(self, job_ids: Sequence[str]) -> frozenset[str]:
         """Which of these jobs somebody asked to cancel."""
-        marks = await asyncio.gather(
-            *(self.js.last(self.subjects.state, self.subjects.cancel_mark(job_id)) for job_id in job_ids)
-        )
+        marks = await asyncio.gather(*(self._mark(job_id) for job_id in job_ids))
         return frozenset(job_id for job_id, mark in zip(job_ids, marks, strict=True) if mark is not None)
+
+    def _mark(self, job_id: str, *, timeout: float | None = None) -> Coroutine[Any, Any, Message | None]:
+        """The request to cancel a job, if there is one."""
+        return self.js.last(self.subjects.state, self.subjects.cancel_mark(job_id), timeout=timeout)
 
     async def refuse(self, queue: str, receipt: bytes, payload: bytes, header: bytes, reason: str) -> None:
         """Keep a message that is no job as a dead letter, raw, then drop it. Raises nothing: it comes again."""

@@ -33,7 +33,7 @@ def at(timestamp: float) -> str:
 
 
 def stored_at(time: str) -> float:
-    """The UNIX time at which the broker stored a message (RFC 3339 with nanoseconds); 0 where it did not say."""
+    """The UNIX time in a time of the broker's (RFC 3339 with nanoseconds); 0 where it said none."""
     return datetime.fromisoformat(time[:26].rstrip("Z")).replace(tzinfo=UTC).timestamp() if time else 0.0
 
 

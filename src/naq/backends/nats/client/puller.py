@@ -33,7 +33,8 @@ def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
     if busy and free > 0 and (outstanding == 0 or free >= want * REFILL):
         weights = sum(lane.weight for lane in busy)
         for lane in busy:
-            lane.credit += free * lane.weight / weights
+            # What was not needed for long is not saved up: it would let a burst shut the others out.
+            lane.credit = min(max(lane.credit, -want), want) + free * lane.weight / weights
         for lane in busy:
             batches[id(lane)] = batch = min(max(int(lane.credit), 0), free, lane.backlog + 1)
             lane.credit -= batch

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from naq import clock
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import Conflict
@@ -25,27 +24,30 @@ class Overdue:
     async def round(self, limit: int) -> int:
         """Look at up to `limit` timers from where the last round ended; how many were stuck."""
         session, mended, seen = self._session, 0, 0
+        # By the broker's clock, which fires them: ours may be an hour ahead, and would set off what is not due.
+        info = await session.js.call(f"STREAM.INFO.{session.subjects.jobs}")
+        now = messages.stored_at(info["ts"])
         async for timer in session.js.walk(
             session.subjects.jobs, session.subjects.timers(), after=self._after, limit=limit
         ):
             seen += 1
             self._after = timer.sequence
             due = messages.time_of(timer.headers.get(messages.SCHEDULE, ""))
-            if due and due < clock.now() - PAST_DUE:
-                mended += await self._again(timer)
+            if due and due < now - PAST_DUE:
+                mended += await self._again(timer, now)
         if seen < limit:
             self._after = 0
         if mended:
             _log.warning("%d timers were more than %g s past due and have been set again", mended, PAST_DUE)
         return mended
 
-    async def _again(self, timer: Message) -> bool:
+    async def _again(self, timer: Message, now: float) -> bool:
         """Publish a timer in its own place, due now; one winner."""
         kept = {k: v for k, v in timer.headers.items() if not k.startswith("Nats-")}
         schedule = {k: v for k, v in timer.headers.items() if k in {messages.TARGET, messages.ROLLUP}}
         lines = {
             messages.EXPECT: str(timer.sequence),
-            messages.SCHEDULE: messages.at(clock.now()),
+            messages.SCHEDULE: messages.at(now),
             **schedule,
             **kept,
         }
