@@ -47,6 +47,9 @@ async def test_the_broker_is_killed_under_load(rig: Rig) -> None:
         expected = Expected(within=LONG + 10.0, unready_within=1.0)
         report = await rig.verdict("outage", "unready", "succeeded", expected=expected)
         assert report.seen["accepted"] >= 4000
+        # Who lives is kept in the broker's memory: said again to the new one.
+        for worker in workers:
+            await rig.registered(worker)
         await rig.stop(*workers)
 
 

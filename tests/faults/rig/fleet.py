@@ -113,7 +113,9 @@ class Rig:
 
     async def registered(self, worker: Process, state: str = "running") -> None:
         """Wait until `worker` says that it is in `state`."""
+        deadline = time.monotonic() + PATIENCE
         while not any(info.pid == worker.pid and info.state == state for info in await self.broker.workers()):
+            assert time.monotonic() < deadline, f"{worker.name} is not registered as {state} after {PATIENCE:g} s"
             assert worker.code is None, f"{worker.name} ended with {worker.code}: {worker.printed()}"
 
     def producer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Final
 
@@ -10,11 +11,13 @@ from msgspec.structs import replace
 
 from naq import clock
 from naq.backends.base import WorkerInfo
-from naq.backends.nats import messages
+from naq.backends.nats import messages, topology
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.events import Events
+from naq.exceptions import NaqConnectionError, NaqException
 from naq.names import check_token
 
+_log = logging.getLogger("naq.nats")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(WorkerInfo).decode
 HOLD: Final = 0.8  # share of the ttl that a leader acts on: it must stop before the broker lets somebody else in
@@ -66,9 +69,25 @@ class Registry(Events):
         )
 
     def on_linked(self) -> None:
-        """Nothing is probed yet."""
+        """Nothing is probed yet; what a broker keeps in memory only is made again after it was away."""
         super().on_linked()
         self._probed: dict[str, int] = {}
+        self._seen_up = False
+        self.link.on_up.append(self._up)
+
+    def _up(self) -> None:
+        # The first time `open` makes all streams; later it may be another broker's life.
+        if self._seen_up:
+            self.spawn(self._revive())
+        self._seen_up = True
+
+    async def _revive(self) -> None:
+        try:
+            await topology.ensure_live(self.js, self.config, self.subjects)
+        except NaqConnectionError:
+            return  # it is away again, and this is done again when it is back
+        except NaqException as error:
+            _log.error("nobody can be told who lives, because stream %s cannot be made: %s", self.subjects.live, error)
 
     async def unregister(self, worker_id: str) -> None:
         """Say that it has gone, in a way that nobody takes for a death: it left no claims behind."""

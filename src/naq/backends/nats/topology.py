@@ -104,6 +104,13 @@ async def ensure_streams(js: JetStream, config: Config, subjects: Subjects) -> N
     await asyncio.gather(*(_ensure_stream(js, wanted, subjects) for wanted in streams(config, subjects)))
 
 
+async def ensure_live(js: JetStream, config: Config, subjects: Subjects) -> None:
+    """Create the stream of who lives where a restart of the broker took it along: it is in memory only."""
+    for wanted in streams(config, subjects):
+        if wanted["name"] == subjects.live:
+            await _ensure_stream(js, wanted, subjects)
+
+
 async def _ensure_stream(js: JetStream, wanted: dict[str, Any], subjects: Subjects) -> None:
     name = wanted["name"]
     found = await js.try_call(f"STREAM.INFO.{name}", absent=errors.STREAM_NOT_FOUND)

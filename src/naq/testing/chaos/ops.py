@@ -60,11 +60,11 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="op
 
     Attributes:
         name: what was done, for people.
-        excuses: what it may cost: ``death`` of `pid` excuses one more execution of each attempt that ran there;
-            ``cut_off``, that it was out of reach past its lease between `at` and `until`, the same; ``amnesia``, that
-            the broker died at `at`, one more of each attempt that began between a second before and a second after it
-            was back, because a broker may forget what it handed out in its last 0.1 s; ``shutdown``, one more of each attempt that it interrupted;
-            ``nothing``, nothing at all.
+        excuses: what it may cost. ``death`` of `pid`: one more execution of each attempt that ran there. ``cut_off``,
+            it was out of reach past its lease between `at` and `until`: the same. ``amnesia``, the broker died at `at`
+            and may have forgotten what it handed out in its last 0.1 s: one more of each attempt that began between a
+            second before that and a second after it was back. ``shutdown``: one more of each attempt that it
+            interrupted. ``nothing``: nothing at all.
         at, until: when it began and when it was healed; the same for what has no duration.
         pid: whom it struck; 0 for everybody.
         outage: the broker could not be reached between `at` and `until`.
