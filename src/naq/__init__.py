@@ -22,7 +22,8 @@ from naq._version import __version__
 TYPE_CHECKING = False  # as type checkers know it, without the 9 ms that importing `typing` takes
 if TYPE_CHECKING:
     from naq.app import Naq
-    from naq.backends.base import CancelResult
+    from naq.backends.base import CancelResult, WorkerInfo
+    from naq.client import SyncClient
     from naq.config import Config, load_config
     from naq.context import Context, current_context
     from naq.exceptions import (
@@ -51,8 +52,17 @@ if TYPE_CHECKING:
         UnknownTask,
         WorkerLost,
     )
+    from naq.functional.cancel import cancel_scheduled_job, cancel_scheduled_job_sync
+    from naq.functional.connect import connect, connect_sync, disconnect, disconnect_sync
+    from naq.functional.enqueue import enqueue, enqueue_at, enqueue_at_sync, enqueue_in, enqueue_in_sync, enqueue_sync
+    from naq.functional.purge import purge_queue, purge_queue_sync
+    from naq.functional.queue import Queue
+    from naq.functional.results import fetch_job_result, fetch_job_result_sync
+    from naq.functional.worker import Worker
+    from naq.functional.workers import list_workers, list_workers_sync
     from naq.handle import Job
     from naq.job import AttemptError, JobRecord, JobState
+    from naq.logs import setup_logging
     from naq.retry import Retry
     from naq.task import Call, Task
 
@@ -81,20 +91,43 @@ __all__ = [
     "NaqException",
     "PayloadTooLarge",
     "ProcessDied",
+    "Queue",
     "RateLimited",
     "ResultTimeout",
     "Retry",
     "RetryJob",
     "SerializationError",
     "SnoozeJob",
+    "SyncClient",
     "Task",
     "TaskOutcome",
     "TaskTimeoutError",
     "UnknownTask",
+    "Worker",
+    "WorkerInfo",
     "WorkerLost",
     "__version__",
+    "cancel_scheduled_job",
+    "cancel_scheduled_job_sync",
+    "connect",
+    "connect_sync",
     "current_context",
+    "disconnect",
+    "disconnect_sync",
+    "enqueue",
+    "enqueue_at",
+    "enqueue_at_sync",
+    "enqueue_in",
+    "enqueue_in_sync",
+    "enqueue_sync",
+    "fetch_job_result",
+    "fetch_job_result_sync",
+    "list_workers",
+    "list_workers_sync",
     "load_config",
+    "purge_queue",
+    "purge_queue_sync",
+    "setup_logging",
 ]
 
 # Where each name lives; whatever is not here is an exception.
@@ -108,10 +141,33 @@ _HOMES = {
     "JobRecord": "naq.job",
     "JobState": "naq.job",
     "Naq": "naq.app",
+    "Queue": "naq.functional.queue",
     "Retry": "naq.retry",
+    "SyncClient": "naq.client",
     "Task": "naq.task",
+    "Worker": "naq.functional.worker",
+    "WorkerInfo": "naq.backends.base",
+    "cancel_scheduled_job": "naq.functional.cancel",
+    "cancel_scheduled_job_sync": "naq.functional.cancel",
+    "connect": "naq.functional.connect",
+    "connect_sync": "naq.functional.connect",
     "current_context": "naq.context",
+    "disconnect": "naq.functional.connect",
+    "disconnect_sync": "naq.functional.connect",
+    "enqueue": "naq.functional.enqueue",
+    "enqueue_at": "naq.functional.enqueue",
+    "enqueue_at_sync": "naq.functional.enqueue",
+    "enqueue_in": "naq.functional.enqueue",
+    "enqueue_in_sync": "naq.functional.enqueue",
+    "enqueue_sync": "naq.functional.enqueue",
+    "fetch_job_result": "naq.functional.results",
+    "fetch_job_result_sync": "naq.functional.results",
+    "list_workers": "naq.functional.workers",
+    "list_workers_sync": "naq.functional.workers",
     "load_config": "naq.config",
+    "purge_queue": "naq.functional.purge",
+    "purge_queue_sync": "naq.functional.purge",
+    "setup_logging": "naq.logs",
 }
 
 

@@ -9,15 +9,20 @@ from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, ca
 
 from naq import clock
 from naq.codec.codecs import get_codec
-from naq.codec.signature import Signature
+from naq.context import Context
 from naq.exceptions import ConfigurationError
 from naq.handle import Host, Job
-from naq.task.call import Call, send, send_one_sync, send_sync
+from naq.task.call import Call, send, send_one, send_one_sync, send_sync
+from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, Reply
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
 from naq.task.plan import Plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_Start = TypeVar("_Start", bound=OnStart)
+_Failure = TypeVar("_Failure", bound=OnFailure)
+_Retry = TypeVar("_Retry", bound=OnRetry)
+_Complete = TypeVar("_Complete", bound=OnComplete)
 
 
 class Sender(Generic[P, R]):
@@ -38,6 +43,8 @@ class Sender(Generic[P, R]):
                 `job_id` is safe).
         """
         plan, host, now = self._plan, self._host, clock.now()
+        if host.around_enqueue is not None:
+            return await send_one(host, Call(plan, args, kwargs))
         spec = plan.build(args, kwargs, now)
         backend = await host.connect()
         (stored,) = await backend.enqueue((spec,))
@@ -134,6 +141,7 @@ class Task(Sender[P, R]):
         is_async: whether calling it gives a coroutine.
         in_process: whether its jobs run in child processes.
         host: the app it belongs to.
+        callbacks: what is called when its jobs start and end (docs/callbacks.md).
     """
 
     __name__: str
@@ -148,6 +156,7 @@ class Task(Sender[P, R]):
         self.is_async: Final = _is_async(func)
         self.in_process: Final = declared.executor == "process"
         self.host: Final = host
+        self.callbacks: Final = Callbacks(f"task {name}")
         super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config, func))
 
     def __repr__(self) -> str:
@@ -166,6 +175,30 @@ class Task(Sender[P, R]):
             ConfigurationError: an option that does not exist, or a value it cannot take. Nothing was stored.
         """
         return Configured(self, settings)
+
+    def on_start(self, callback: _Start, /) -> _Start:
+        """Call ``callback(context)`` before every attempt; also a decorator, as the four below.
+
+        Raises:
+            ConfigurationError: it does not take that.
+        """
+        return self.callbacks.add("on_start", callback)
+
+    def on_success(self, callback: Callable[[Context, R], Reply], /) -> Callable[[Context, R], Reply]:
+        """Call ``callback(context, result)`` for every job that succeeded."""
+        return self.callbacks.add("on_success", callback)
+
+    def on_failure(self, callback: _Failure, /) -> _Failure:
+        """Call ``callback(context, error)`` for every job that failed for good."""
+        return self.callbacks.add("on_failure", callback)
+
+    def on_retry(self, callback: _Retry, /) -> _Retry:
+        """Call ``callback(context, error, delay)`` for every failed attempt that another follows, `delay` s later."""
+        return self.callbacks.add("on_retry", callback)
+
+    def on_complete(self, callback: _Complete, /) -> _Complete:
+        """Call ``callback(context, record)`` for every job that ended, whichever way."""
+        return self.callbacks.add("on_complete", callback)
 
 
 class AsyncTask(Task[P, R]):

@@ -5,12 +5,12 @@ A name is never a reason to import anything. ``os:system`` in a message is refus
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from naq.exceptions import ConfigurationError
+from naq.task.function import find_in, importable, own_functions, split_path
 
 if TYPE_CHECKING:
     from naq.app import Naq
@@ -24,17 +24,22 @@ class ImportPathRefused(Exception):
 class Tasks:
     """What one worker may run: the tasks of its app, and the functions of the modules in `imports`.
 
-    The modules must have been imported by the time their functions are asked for (`naq.worker.loader`).
+    A function goes by ``module.function`` or ``module:function``. The modules must have been imported by the time their
+    functions are asked for (`naq.worker.loader`).
     """
 
     def __init__(self, app: Naq, imports: Sequence[str] = ()) -> None:
         self._app = app
-        self._imports: Final = frozenset(imports)
+        self._modules: Final = importable(tuple(imports))
         self._found: dict[str, Task[..., Any]] = {}
 
     def names(self) -> list[str]:
-        """The registered tasks, in order."""
-        return sorted(self._app.tasks)
+        """The registered tasks, and the functions of imported modules, in order."""
+        found = set(self._app.tasks)
+        for name, module in self._modules.items():
+            own = own_functions(sys.modules[module]).keys() if module in sys.modules else ()
+            found.update(path for each in own if self._imported(path := f"{name}.{each}") is not None)
+        return sorted(found)
 
     def queues(self) -> list[str]:
         """The queues that the registered tasks are enqueued to."""
@@ -44,7 +49,7 @@ class Tasks:
         """The task called `name`, or None where this worker has none.
 
         Raises:
-            ImportPathRefused: `name` is an import path that leads out of the imported modules.
+            ImportPathRefused: `name` says ``module:function`` and leads out of the imported modules.
         """
         task = self._found.get(name)
         if task is None and (task := self._app.tasks.get(name) or self._imported(name)) is not None:
@@ -52,20 +57,19 @@ class Tasks:
         return task
 
     def _imported(self, name: str) -> Task[..., Any] | None:
-        module_name, colon, function_name = name.partition(":")
-        if not colon:
-            return None
-        if module_name not in self._imports:
-            raise ImportPathRefused
-        module = sys.modules.get(module_name)
-        found = None if function_name.startswith("_") else vars(module).get(function_name) if module else None
+        module, function = split_path(name)
+        registered = self._app.tasks.get(f"{module}.{function}")
+        if registered is not None:
+            return registered
+        if module not in self._modules:
+            if ":" in name:
+                raise ImportPathRefused
+            return None  # a task's name may look like this: it waits for a worker that has it
         from naq.task import Task
 
-        if isinstance(found, Task):
-            return self._app.tasks.get(found.name)
-        # Only what the module defines itself: what it has imported (`from os import system`) is not its own.
-        if not inspect.isfunction(found) or found.__module__ != module_name:
-            return None
+        found = find_in(self._modules, module, function)
+        if found is None or isinstance(found, Task):
+            return None if found is None else self._app.tasks.get(found.name)
         from naq.task.options import TaskOptions
         from naq.task.task import make_task
 
