@@ -21,15 +21,24 @@ from naq.job import JobRecord
 from naq.names import check_token
 from naq.task import AsyncTask, Call, SyncTask, Task, TaskDecorator, TaskSettings
 from naq.task.call import send
+from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess
 from naq.task.naming import name_task
 from naq.task.options import read_task_options
 from naq.task.task import make_task
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
+    from naq.connections import AroundEnqueue
+    from naq.middleware import Middleware
+    from naq.middleware.chain import AroundRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_Start = TypeVar("_Start", bound=OnStart)
+_Success = TypeVar("_Success", bound=OnSuccess)
+_Failure = TypeVar("_Failure", bound=OnFailure)
+_Retry = TypeVar("_Retry", bound=OnRetry)
+_Complete = TypeVar("_Complete", bound=OnComplete)
 
 
 class Naq:
@@ -50,6 +59,7 @@ class Naq:
 
     Args:
         name: what the app is called; also its namespace, unless a setting says otherwise.
+        middleware: what runs around every enqueue and every attempt, outermost first (docs/middleware.md).
         settings: any field of `naq.Config`; they win over ``NAQ_*`` variables, which win over ``[tool.naq]``.
 
     Raises:
@@ -57,13 +67,20 @@ class Naq:
             installed.
     """
 
-    def __init__(self, name: str = "default", **settings: Unpack[Settings]) -> None:
+    def __init__(
+        self, name: str = "default", *, middleware: Iterable[Middleware] = (), **settings: Unpack[Settings]
+    ) -> None:
         self.name: Final = check_token("app", name)
         self._config: Final = load_from(cast("Mapping[str, object]", settings), defaults={"namespace": name})
         get_codec(self._config.codec)  # what is missing is missed here, not at the first job
         seal_for(self._config)
         caution(self._config, "client")
         self._tasks: Final[dict[str, Task[..., Any]]] = {}
+        self.callbacks: Final = Callbacks(f"app {name}")
+        self._middleware: list[Middleware] = []
+        self._around_enqueue: AroundEnqueue | None = None
+        self._around_run: AroundRun | None = None
+        self.use(*middleware)
         self._backend: Backend | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that owns the connection
         self._open_on: asyncio.AbstractEventLoop | None = None  # the same, once it is open
@@ -93,7 +110,8 @@ class Naq:
     def task(self, func: Callable[..., Any] | None = None, /, **settings: Any) -> Task[..., Any] | TaskDecorator:
         """Register a function as a task: ``@app.task``, or ``@app.task(queue=..., ...)`` with options.
 
-        Options (see `naq.task.TaskSettings`): name, queue, priority, retry, retries, timeout, tags, executor.
+        Options (see `naq.task.TaskSettings`): name, queue, priority, retry, retries, timeout, tags, executor,
+        and the callbacks on_start, on_success, on_failure, on_retry, on_complete.
 
         Raises:
             ConfigurationError: an unknown option or invalid value, a function that no worker could find, parameters
@@ -119,8 +137,56 @@ class Naq:
                 f"there are two tasks {name!r}: {other.func!r} and {func!r}; name one of them: @app.task(name=...)"
             )
         task = make_task(name, func, read_task_options(f"task {name}", options), self)
+        task.callbacks.add_all(settings)
         self._tasks[name] = task
         return task
+
+    def use(self, *middleware: Middleware) -> None:
+        """Add middleware within that which is there already. Workers take what there is when they start.
+
+        Raises:
+            ConfigurationError: it is no `naq.middleware.Middleware`.
+        """
+        if middleware:
+            from naq.middleware import chain
+
+            self._middleware += [chain.check(each) for each in middleware]
+            self._around_enqueue = chain.around_enqueue(self._middleware)
+            self._around_run = chain.around_run(self._middleware)
+
+    @property
+    def around_enqueue(self) -> AroundEnqueue | None:
+        """The middleware around enqueues, put together; None without any."""
+        return self._around_enqueue
+
+    @property
+    def around_run(self) -> AroundRun | None:
+        """The middleware around attempts, put together; None without any."""
+        return self._around_run
+
+    def on_start(self, callback: _Start, /) -> _Start:
+        """Call ``callback(context)`` before every attempt of every task's jobs; also a decorator, as the four below.
+
+        Raises:
+            ConfigurationError: it does not take that.
+        """
+        return self.callbacks.add("on_start", callback)
+
+    def on_success(self, callback: _Success, /) -> _Success:
+        """Call ``callback(context, result)`` for every job that succeeded."""
+        return self.callbacks.add("on_success", callback)
+
+    def on_failure(self, callback: _Failure, /) -> _Failure:
+        """Call ``callback(context, error)`` for every job that failed for good."""
+        return self.callbacks.add("on_failure", callback)
+
+    def on_retry(self, callback: _Retry, /) -> _Retry:
+        """Call ``callback(context, error, delay)`` for every failed attempt that another follows, `delay` s later."""
+        return self.callbacks.add("on_retry", callback)
+
+    def on_complete(self, callback: _Complete, /) -> _Complete:
+        """Call ``callback(context, record)`` for every job that ended, whichever way."""
+        return self.callbacks.add("on_complete", callback)
 
     def get_task(self, name: str) -> Task[..., Any]:
         """The task called `name`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from naq import sync
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from naq.backends.base import Backend, EnqueueResult
     from naq.job import JobSpec
 
+#: As `naq.middleware.chain` has it, which lies above.
+AroundEnqueue = Callable[[Sequence[Any], Callable[[], Awaitable[None]]], Awaitable[None]]
+
 
 class Host(Protocol):
     """What jobs and tasks need to reach a backend: an app, or a `Connection`."""
@@ -28,6 +31,11 @@ class Host(Protocol):
     @property
     def config(self) -> Config:
         """The settings in force."""
+        ...
+
+    @property
+    def around_enqueue(self) -> AroundEnqueue | None:
+        """What runs around every enqueue, if anything does (`naq.middleware`)."""
         ...
 
     async def connect(self) -> Backend:
@@ -59,6 +67,11 @@ class Connection:
     def config(self) -> Config:
         """The settings in force."""
         return self._config
+
+    @property
+    def around_enqueue(self) -> None:
+        """Nothing: middleware belongs to an app."""
+        return
 
     async def connect(self) -> Backend:
         """The backend of the running event loop; the first call there opens it.

@@ -27,6 +27,8 @@ class Context(Struct, kw_only=True, eq=False):
         deadline: `naq.clock.monotonic` seconds at which the attempt times out, or None.
         is_cancelled: whether somebody cancelled the job. A coroutine is cancelled as well; a thread has to look.
         parent, root: the job that enqueued this one, and the first of that line; empty where there is none.
+        headers: all that travels beside the job's arguments: tags and trace context as they are on the wire, and what
+            middleware added.
     """
 
     job_id: str
@@ -41,6 +43,7 @@ class Context(Struct, kw_only=True, eq=False):
     is_cancelled: bool = False
     parent: str = ""
     root: str = ""
+    headers: dict[str, str] = {}
 
     @property
     def logger(self) -> JobLogger:

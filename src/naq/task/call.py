@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from msgspec import Struct
 
 from naq import clock, sync
-from naq.connections import Host, on_bridge, store
+from naq.connections import AroundEnqueue, Host, on_bridge, store
 from naq.handle import Job
 from naq.job import JobSpec
 from naq.task.plan import Plan
@@ -47,7 +47,7 @@ async def send(host: Host, calls: Iterable[Call[R]]) -> list[Job[R]]:
             await asyncio.sleep(0)
         specs.append(_build(index, call, now))
         batch.append(call)
-    return _handles(host, batch, await store(host, specs) if specs else [], now)
+    return _handles(host, batch, await _store(host, host.around_enqueue, batch, specs) if specs else [], now)
 
 
 def send_sync(host: Host, calls: Iterable[Call[R]], *, instead: str) -> list[Job[R]]:
@@ -55,7 +55,9 @@ def send_sync(host: Host, calls: Iterable[Call[R]], *, instead: str) -> list[Job
     now = clock.now()
     batch = list(calls)
     specs = [_build(index, call, now) for index, call in enumerate(batch)]
-    return _handles(host, batch, sync.run(instead, store, on_bridge(host), specs) if specs else [], now)
+    if not specs:
+        return []
+    return _handles(host, batch, sync.run(instead, _store, on_bridge(host), host.around_enqueue, batch, specs), now)
 
 
 async def send_one(host: Host, call: Call[R]) -> Job[R]:
@@ -65,15 +67,29 @@ async def send_one(host: Host, call: Call[R]) -> Job[R]:
         NaqException: as `Task.enqueue`.
     """
     now = clock.now()
-    stored = await store(host, (call.plan.build(call.args, call.kwargs, now),))
+    stored = await _store(host, host.around_enqueue, (call,), (call.plan.build(call.args, call.kwargs, now),))
     return _handles(host, (call,), stored, now)[0]
 
 
 def send_one_sync(host: Host, call: Call[R], *, instead: str) -> Job[R]:
     """`send_one` for code without an event loop; `instead` as for `send_sync`."""
     now = clock.now()
-    stored = sync.run(instead, store, on_bridge(host), (call.plan.build(call.args, call.kwargs, now),))
+    specs = (call.plan.build(call.args, call.kwargs, now),)
+    stored = sync.run(instead, _store, on_bridge(host), host.around_enqueue, (call,), specs)
     return _handles(host, (call,), stored, now)[0]
+
+
+async def _store(
+    host: Host, around: AroundEnqueue | None, calls: Sequence[Call[Any]], specs: Sequence[JobSpec]
+) -> Sequence[EnqueueResult]:
+    """Store `specs` through `host`, with the middleware `around` it: the app's, though `host` may be its bridge."""
+    if around is None:
+        return await store(host, specs)
+    from naq.middleware.outgoing import enqueue_through
+
+    return await enqueue_through(
+        around, calls, specs, lambda specs: store(host, specs), max_headers=host.config.max_headers
+    )
 
 
 def _build(index: int, call: Call[Any], now: float) -> JobSpec:

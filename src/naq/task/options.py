@@ -16,6 +16,7 @@ from naq.exceptions import ConfigurationError
 from naq.job import PRIORITIES, Priority
 from naq.names import check_token
 from naq.retry import Decide, Retry
+from naq.task.callbacks import TAKES, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess, check_callback
 
 Duration = float | timedelta
 Executor = Literal["thread", "process"]
@@ -36,6 +37,7 @@ class TaskSettings(TypedDict, total=False):
         tags: names and values that its jobs carry, for people and filters.
         executor: "process" for a child process of its own (docs/executors.md). Default: the worker's event loop for
             coroutine functions, a thread for plain ones.
+        on_start, on_success, on_failure, on_retry, on_complete: called at these moments (docs/callbacks.md).
     """
 
     name: str | None
@@ -46,6 +48,11 @@ class TaskSettings(TypedDict, total=False):
     timeout: Duration | None
     tags: Mapping[str, str] | None
     executor: Executor | None
+    on_start: OnStart | None
+    on_success: OnSuccess | None
+    on_failure: OnFailure | None
+    on_retry: OnRetry | None
+    on_complete: OnComplete | None
 
 
 class JobSettings(TypedDict, total=False):
@@ -110,6 +117,9 @@ def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
     read["executor"] = executor = settings.get("executor")
     if executor not in {None, *EXECUTORS}:
         raise ConfigurationError(f"{where}: there is no executor {executor!r}; {hint(str(executor), EXECUTORS)}")
+    for moment in TAKES:
+        if (callback := settings.get(moment)) is not None:
+            check_callback(where, moment, callback)
     return TaskOptions(**{name: value for name, value in read.items() if value is not None})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -16,9 +16,11 @@ from naq.worker.drain import drain
 from naq.worker.executor import Executor
 from naq.worker.fetcher import Fetcher
 from naq.worker.flights import Flights
+from naq.worker.hooks import Hooks
 from naq.worker.journal import Journal
 from naq.worker.judge import Judge
 from naq.worker.keeper import Keeper
+from naq.worker.layers import layered
 from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.prepare import Preparation, Rules
@@ -33,6 +35,9 @@ from naq.worker.tasks import Tasks
 from naq.worker.threads import Threads
 from naq.worker.upkeep import Upkeep
 from naq.worker.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from naq.app import Naq
 
 
 class Crew:
@@ -51,6 +56,7 @@ class Crew:
         config: Config,
         tasks: Tasks,
         *,
+        app: Naq,
         worker: str,
         queues: Sequence[str],
         torn_down: Callable[[], bool],
@@ -78,14 +84,18 @@ class Crew:
         self._journal = Journal(
             backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
         )
+        runner = Runner(self._threads, self._processes)
+        self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
         self._executor = Executor(
             backend,
             self.flights,
             Preparation(tasks, rules, Reader(config)),
-            Runner(self._threads, self._processes),
+            runner,
             Judge(judged),
             Settler(backend, self.flights, veil),
             Report(self.flights, self._journal),
+            self._hooks,
+            call=layered(app.around_run, runner.run),
             torn_down=torn_down,
         )
         self._fetcher = Fetcher(
@@ -141,4 +151,4 @@ class Crew:
         for service in reversed(self._services):
             await service.stop()
         await self._journal.last_words(FAREWELL)
-        self.left_behind = strays + self._threads.close()
+        self.left_behind = strays + len(self._hooks.strays) + self._threads.close()

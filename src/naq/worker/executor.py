@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
-from naq.backends.base import Claim, JobQueue
+from naq.backends.base import Claim, JobQueue, Settled
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.faults import fault
 from naq.job import JobRecord, JobState
 from naq.worker.flights import Flight, Flights, Phase, Verdict
+from naq.worker.hooks import Hooks
 from naq.worker.judge import Judge
 from naq.worker.outcome import Dropped, Outcome, Released
 from naq.worker.prepare import Preparation
@@ -46,7 +47,9 @@ class Executor:
         judge: Judge,
         settler: Settler,
         report: Report,
+        hooks: Hooks,
         *,
+        call: Callable[[Flight], Awaitable[Any]],
         torn_down: Callable[[], bool],
     ) -> None:
         self._queue = queue
@@ -56,6 +59,8 @@ class Executor:
         self._judge = judge
         self._settler = settler
         self._report = report
+        self._hooks = hooks
+        self._call = call  # runs the task's code: the runner, with the app's middleware around it
         self._torn_down = torn_down
         self._loop = asyncio.get_running_loop()
         self._beside: set[asyncio.Task[None]] = set()
@@ -102,7 +107,7 @@ class Executor:
                 return
             settled = await self._settler.settle(flight, outcome)
             if settled is not None:
-                self._report.ended(flight, outcome, settled)
+                await self._ended(flight, outcome, settled)
         except NaqException as error:  # the backend did not answer the look-up; the lease brings the job back
             log.warning("job %s could not be looked up: %s; it comes again", flight.claim.job.id, error)
         except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
@@ -135,6 +140,8 @@ class Executor:
             await asyncio.sleep(LOOK_AGAIN)
 
     async def _run(self, flight: Flight) -> Outcome:
+        if flight.verdict is None and self._hooks.wanted(flight):
+            await self._hooks.begins(flight)
         if flight.verdict is not None:
             return self._judge.interrupted(flight)
         self._report.begins(flight)
@@ -143,7 +150,7 @@ class Executor:
         if flight.timeout is not None:
             timer = self._loop.call_later(flight.timeout, self.interrupt, flight, Verdict.TIMEOUT)
         try:
-            value = await self._runner.run(flight)
+            value = await self._call(flight)
         except GeneratorExit:
             raise  # the loop was closed under us; nothing can be awaited any more
         except BaseException as error:  # noqa: BLE001  whatever a task raises is its job's outcome, SystemExit included
@@ -191,14 +198,21 @@ class Executor:
         try:
             settled = await self._settler.settle(flight, outcome)
             if settled is not None:
-                self._report.ended(flight, outcome, settled)
+                await self._ended(flight, outcome, settled)
         finally:
             self._flights.remove(flight)
+
+    async def _ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
+        """The backend knows: so do the log and, unless somebody else's record came first, the callbacks."""
+        self._report.ended(flight, outcome, settled)
+        if settled is Settled.DONE and self._hooks.wanted(flight):
+            self._flights.linger(flight)
+            await self._hooks.ended(flight, outcome)
 
     async def close(self) -> int:
         """Stop whatever is left, unsettled; how many coroutines do not even end now."""
         tasks = {*self._beside, *self._strays}
-        tasks.update(flight.work for flight in self._flights.snapshot() if flight.work is not None)
+        tasks.update(flight.work for flight in self._flights.everyone() if flight.work is not None)
         for task in tasks:
             task.cancel()
         if tasks:

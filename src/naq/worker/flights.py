@@ -98,6 +98,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Flight] = {}
+        self._lingering: set[Flight] = set()
         self._empty: asyncio.Event | None = None
         self.running = 0
         self.room = asyncio.Event()
@@ -105,7 +106,7 @@ class Flights:
         self.failed = 0
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_id) + len(self._lingering)
 
     def get(self, job_id: str) -> Flight | None:
         """The flight of this job, if this worker holds one."""
@@ -130,18 +131,32 @@ class Flights:
             self.running -= 1
             self.room.set()
 
+    def everyone(self) -> list[Flight]:
+        """All flights, settled ones with callbacks under way included; for the main loop."""
+        return [*self._by_id.values(), *self._lingering]
+
+    def linger(self, flight: Flight) -> None:
+        """`flight` is settled and its callbacks are called: no claim to keep, but counted, lest they pile up."""
+        self._forget(flight)
+        self._lingering.add(flight)
+
     def remove(self, flight: Flight) -> None:
-        """`flight` is settled or lost."""
+        """`flight` is settled or lost, and nothing of it goes on."""
+        self._forget(flight)
+        if self._lingering:
+            self._lingering.discard(flight)
+        self.room.set()
+        if self._empty is not None and not len(self):
+            self._empty.set()
+
+    def _forget(self, flight: Flight) -> None:
         job_id = flight.claim.job.id
         if self._by_id.get(job_id) is flight:
             del self._by_id[job_id]
-        self.room.set()
-        if self._empty is not None and not self._by_id:
-            self._empty.set()
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
-        if self._by_id:
+        if len(self):
             self._empty = asyncio.Event()
             await self._empty.wait()
 

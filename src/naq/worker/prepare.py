@@ -155,6 +155,7 @@ class Preparation:
             deadline=None if timeout is None else clock.monotonic() + timeout,
             parent=envelope.parent,
             root=envelope.root,
+            headers=_NO_TAGS if job.headers is None else job.headers,
         )
         return None
 

@@ -40,7 +40,7 @@ log = logging.getLogger("naq.worker")
 #: result it waited for, say), so it is recorded as their root instead.
 _VERDICTS: Final = (TaskTimeoutError, WorkerLost, ProcessDied, JobExpired)
 _EXECUTION: Final = f"{JobExecutionError.__module__}.{JobExecutionError.__qualname__}"
-_OURS: Final = str(Path(__file__).parent)
+_OURS: Final = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "middleware"))
 #: Seconds a snoozed job waits at least: a snooze of 0 would come back at once, for ever.
 SHORTEST_SNOOZE: Final = 0.05
 

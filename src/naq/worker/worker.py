@@ -143,6 +143,7 @@ class Worker:
             lambda: from_url(self.config),
             self.config,
             self.tasks,
+            app=self.app,
             worker=self.id,
             queues=self.queues,
             torn_down=self._torn_down,
