@@ -72,12 +72,12 @@ class SyncClient:
             NaqConnectionError: the broker cannot be reached within `connect_timeout`.
             ConfigurationError: an event loop runs in this thread.
         """
-        sync.run("async with naq.Naq(...) as app", self._own().connect)
+        sync.run("async with naq.Naq(...) as app:", self._own().connect)
 
     def close(self) -> None:
         """Close the connection; idempotent. The client may be opened again."""
         if self._opened_by == os.getpid():  # else there is nothing of ours to close
-            sync.run("await app.close()", self._connection.close)
+            sync.run("async with naq.Naq(...) as app:", self._connection.close)
         self._opened_by = None
 
     def queue(self, name: str = "default", default_timeout: float | timedelta | None = None) -> Queue:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from naq import sync
 from naq.functional.queue import Queue
 from naq.handle import Job
 from naq.task.retries import RetryDelay
@@ -43,6 +44,7 @@ def enqueue_sync(
     **kwargs: Any,
 ) -> Job[R]:
     """`enqueue` for code without an event loop; safe in threads."""
+    sync.refuse_on_loop("await naq.enqueue(...)")
     queue = Queue(queue_name, nats_url)
     return queue.enqueue_sync(func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)
 
@@ -75,6 +77,7 @@ def enqueue_at_sync(
     **kwargs: Any,
 ) -> Job[R]:
     """`enqueue_at` for code without an event loop; safe in threads."""
+    sync.refuse_on_loop("await naq.enqueue_at(...)")
     queue = Queue(queue_name, nats_url)
     return queue.enqueue_at_sync(dt, func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)
 
@@ -107,5 +110,6 @@ def enqueue_in_sync(
     **kwargs: Any,
 ) -> Job[R]:
     """`enqueue_in` for code without an event loop; safe in threads."""
+    sync.refuse_on_loop("await naq.enqueue_in(...)")
     queue = Queue(queue_name, nats_url)
     return queue.enqueue_in_sync(delta, func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)

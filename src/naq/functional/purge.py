@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from naq import sync
 from naq.functional.queue import Queue
 
 
@@ -17,4 +18,5 @@ async def purge_queue(queue_name: str = "default", nats_url: str | None = None) 
 
 def purge_queue_sync(queue_name: str = "default", nats_url: str | None = None) -> int:
     """`purge_queue` for code without an event loop; safe in threads."""
+    sync.refuse_on_loop("await naq.purge_queue(...)")
     return Queue(queue_name, nats_url).purge_sync()

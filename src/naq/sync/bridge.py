@@ -41,11 +41,7 @@ class Bridge:
 
     def run(self, instead: str, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """As the module's `run`."""
-        if asyncio._get_running_loop() is not None:  # public in all but name; the other way raises
-            raise ConfigurationError(
-                f"this call would block the event loop that runs in this thread: write '{instead}', "
-                "or make the call in a thread of its own: await asyncio.to_thread(...)"
-            )
+        refuse_on_loop(instead)
         future = self._submit(function, args, kwargs)
         try:
             return future.result()
@@ -156,6 +152,19 @@ def run(instead: str, function: Callable[P, Coroutine[Any, Any, T]], *args: P.ar
         BaseException: what the coroutine raises.
     """
     return _bridge.run(instead, function, *args, **kwargs)
+
+
+def refuse_on_loop(instead: str) -> None:
+    """Do nothing, except where an event loop runs in this thread, which a sync call would block.
+
+    Raises:
+        ConfigurationError: one runs; says to write `instead`.
+    """
+    if asyncio._get_running_loop() is not None:  # public in all but name; the other way raises
+        raise ConfigurationError(
+            f"this call would block the event loop that runs in this thread: write '{instead}', "
+            "or make the call in a thread of its own: await asyncio.to_thread(...)"
+        )
 
 
 def at_stop(farewell: Farewell) -> None:
