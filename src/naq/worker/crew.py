@@ -147,8 +147,9 @@ class Crew:
         await self._upkeep.stop()
         await self._upkeep.resign()
         strays = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
+        strays += await self._hooks.close()
         await self._processes.close()
         for service in reversed(self._services):
             await service.stop()
         await self._journal.last_words(FAREWELL)
-        self.left_behind = strays + len(self._hooks.strays) + self._threads.close()
+        self.left_behind = strays + self._threads.close()

@@ -25,24 +25,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("naq.worker")
 
 #: Seconds a callback may take. It is for a line, a counter, a message; what takes longer is a job of its own.
-LIMIT: Final = 10.0
+LIMIT = 10.0
+#: Seconds that cancelled callbacks get at the very end; they only have to notice.
+LAST_WORDS: Final = 0.5
 _FAILED: Final = f"{JobExecutionError.__module__}.{JobExecutionError.__qualname__}"
 
 
 class Hooks:
-    """Calls callbacks: coroutine functions on the event loop, plain ones in threads, `at_once` of those at most.
+    """Calls callbacks: coroutine functions on the event loop, plain ones in threads, `at_once` of those at most."""
 
-    Attributes:
-        strays: callbacks that were cancelled at the limit and do not end.
-    """
-
-    def __init__(self, app: Naq, threads: Threads, *, at_once: int, limit: float = LIMIT) -> None:
+    def __init__(self, app: Naq, threads: Threads, *, at_once: int) -> None:
         self._app = app
         self._everywhere: Final[Callbacks] = app.callbacks
         self._threads = threads
-        self._limit = limit
         self._room = asyncio.Semaphore(at_once)
-        self.strays: Final[set[asyncio.Task[None]]] = set()
+        self._under_way: Final[set[asyncio.Task[None]]] = set()
 
     def wanted(self, flight: Flight) -> bool:
         """Whether there is anything to call for this job: asked for every job, so it costs next to nothing."""
@@ -73,6 +70,15 @@ class Hooks:
             case _:
                 return  # put back, or no job at all: nothing has ended
         await self._call_all("on_complete", flight, record)
+
+    async def close(self) -> int:
+        """Stop what is still under way, past its limit or the worker's; how many coroutines do not even end now."""
+        for work in self._under_way:
+            work.cancel()
+        if not self._under_way:
+            return 0
+        _, stuck = await asyncio.wait(set(self._under_way), timeout=LAST_WORDS)
+        return len(stuck)
 
     async def _succeeded(self, flight: Flight, task: Task[..., Any], record: JobRecord) -> None:
         try:
@@ -114,10 +120,10 @@ class Hooks:
         """One callback in a task of its own, so that one that ignores its cancellation is left behind, no more."""
         job_id = args[0].job_id
         work = asyncio.get_running_loop().create_task(self._act(moment, callback, args, in_thread=in_thread))
-        self.strays.add(work)
-        work.add_done_callback(self.strays.discard)
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
         try:
-            done, _ = await asyncio.wait([work], timeout=self._limit)
+            done, _ = await asyncio.wait([work], timeout=LIMIT)
         finally:
             work.cancel()  # nothing, where it is done
         if not done:
@@ -126,7 +132,7 @@ class Hooks:
                 moment,
                 _name(callback),
                 job_id,
-                self._limit,
+                LIMIT,
             )
 
     async def _act(
