@@ -113,6 +113,8 @@ class Executor:
         except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
             log.exception("job %s could not be handled; it comes again", flight.claim.job.id)
         finally:
+            if flight.child is not None:
+                self._runner.alight(flight)
             if not flight.abandoned:
                 self._flights.end(flight)
                 self._flights.remove(flight)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
+
 from naq.codec.envelope import next_payload
 from naq.exceptions import SerializationError, TaskTimeoutError
 from naq.job import JobState
@@ -31,7 +33,7 @@ class Judge:
     def returned(self, flight: Flight, value: Any) -> Outcome:
         """The task returned `value`: success, unless it cannot be stored. Then trying again would change nothing."""
         assert flight.task is not None
-        if flight.task.in_process:  # encoded already, and measured, in its child
+        if flight.task.in_process and type(value) is Raw:  # encoded already, and measured, in its child
             return Succeeded(final_record(flight, self._worker, JobState.SUCCEEDED, result=value))
         try:
             result = flight.task.signature.encode_result(value, limit=self._rules.max_result)

@@ -29,6 +29,10 @@ class Runner:
             return Released(NO_CHILD, str(error))
         return None
 
+    def alight(self, flight: Flight) -> None:
+        """Give back a child process that `flight` did not come to use."""
+        self._processes.give_back(flight)
+
     async def run(self, flight: Flight) -> Any:
         """What the task returns; raises what it raises. Must be awaited in the flight's own `asyncio.Task`."""
         task, context = flight.task, flight.context
@@ -59,7 +63,7 @@ class Runner:
         """
         if flight.context is not None:
             flight.context.is_cancelled = True
-        if flight.task is not None and flight.task.in_process:
+        if flight.child is not None and flight.child.is_busy:
             self._processes.interrupt(flight, verdict)
         elif flight.waiter is None:
             assert flight.work is not None

@@ -71,6 +71,11 @@ class Child:
         """Whether it lives and has no job."""
         return self._job is None and not self._gone and self._ready.done()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has a job."""
+        return self._job is not None
+
     async def start(self, setup: Setup) -> None:
         """Start the process and wait until it has imported its tasks.
 

@@ -81,6 +81,8 @@ class Processes:
             RaisedElsewhere: it raised, or its child died; with what follows.
             NoChild: nothing of it has run.
         """
+        if flight.verdict is not None:  # while something around it ran
+            raise asyncio.CancelledError
         last = ""
         for _ in range(TRIES):
             try:
@@ -94,6 +96,12 @@ class Processes:
             if flight.child is None:
                 break
         raise NoChild(f"children die before they begin it; the last one: {last}")
+
+    def give_back(self, flight: Flight) -> None:
+        """The child that `flight` got is free: it was not used."""
+        child, flight.child = flight.child, None
+        if child is not None:
+            self._release(child)
 
     def interrupt(self, flight: Flight, verdict: Verdict) -> None:
         """Make the code of `flight` end: told first where that makes sense, and killed."""
