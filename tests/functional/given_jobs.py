@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from os import system  # what a module imported is not its own  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from subprocess import getoutput  # noqa: F401  # pyright: ignore[reportUnusedImport]  what it imported is not its own
 from typing import Any
 
 from naq import Naq, current_context
@@ -81,7 +81,7 @@ def numbers() -> Any:
     yield 1
 
 
-def _private() -> None: ...
+def _private() -> None: ...  # pyright: ignore[reportUnusedFunction]
 
 
 def twice(func: Callable[[int], int]) -> Callable[[int], int]:
