@@ -18,6 +18,7 @@ from naq.faults import fault, is_armed
 from naq.job import JobSpec, new_id
 
 WINDOW: Final = 4096  # publishes on their way at once; some megabytes, and far above what one round trip can carry
+OWN_HEADERS: Final = 2048  # bytes that our own headers take at most: two subjects, a reason, a nonce, numbers
 
 
 class Enqueue(Session):
@@ -27,7 +28,10 @@ class Enqueue(Session):
         """Store `jobs`; see `JobQueue.enqueue`."""
         self.must_be_open()
         timeout = self.config.publish_timeout if timeout is None else timeout
-        check_jobs(jobs, max_payload=self.config.max_payload, max_headers=self.config.max_headers)
+        config = self.config
+        # A server may take less than we are configured to send; what is over its limit would cost the connection.
+        room = int(self.link.server["max_payload"]) - config.max_headers - OWN_HEADERS
+        check_jobs(jobs, max_payload=min(config.max_payload, room), max_headers=config.max_headers)
         for queue in {job.queue for job in jobs}:
             if queue not in self.known:
                 await self.know(queue, wait=timeout)

@@ -1,0 +1,281 @@
+"""The connection: found again whatever happened to it, and readiness that tells the truth (traps 5, 6, 8, 14)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+from jetstream_tools import claim_one, job, opened, operator, server_with, story, succeeded, until
+
+from naq.backends.base import Settled
+from naq.backends.nats.backend import NatsBackend
+from naq.backends.nats.broker.ports import free_ports
+from naq.backends.nats.broker.process import ServerProcess
+from naq.backends.nats.client import link
+from naq.config import Config
+from naq.exceptions import BrokerTooOld, NaqConnectionError
+from naq.testing.broker import bundled_server
+from naq.testing.proxy import DOWN, FaultProxy
+
+OLD = os.environ.get("NAQ_TEST_OLD_NATS_URL", "nats://127.0.0.1:4222")
+
+
+@story
+async def test_it_reconnects_for_ever(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 5: nats-py gives up after 60 tries, two seconds apart, and is closed for good."""
+    monkeypatch.setattr(link, "REDIAL_MOST", 0.01)
+    dials = 0
+    real = link.Link._dial  # pyright: ignore[reportPrivateUsage]
+
+    async def dial(self: link.Link, wire: object) -> None:
+        nonlocal dials
+        dials += 1
+        await real(self, wire)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(link.Link, "_dial", dial)
+    async with opened(server.url, "ever") as backend:
+        server.kill()
+        await until(lambda: dials > 150, "150 tries")
+        assert not backend.health().ready
+        server.start()
+        await until(lambda: backend.health().ready, "the connection to be back", within=5)
+        await backend.enqueue([job("ever")])
+        await claim_one(backend, "ever")
+
+
+@story
+async def test_a_silent_peer_is_noticed(server: ServerProcess) -> None:
+    """Trap 6: nats-py notices after four to six minutes. Fault 37: within 15 s; and it goes on where it stood."""
+    with FaultProxy(server.url) as proxy:
+        async with opened(proxy.url, "silent") as backend:
+            await backend.enqueue([job("silent")])
+            claim = await claim_one(backend, "silent")
+            proxy.stall()
+            begin = time.monotonic()
+            await until(lambda: not backend.health().ready, "the silence to be noticed", within=15)
+            assert time.monotonic() - begin > 5, "a pause of some seconds is no silence"
+            proxy.heal()
+            await until(lambda: backend.health().ready, "the connection to be back", within=10)
+            assert await backend.complete(claim, succeeded(claim)) is Settled.DONE
+
+
+@story
+async def test_a_short_silence_is_nothing(server: ServerProcess) -> None:
+    async with opened(server.url, "short") as backend:
+        wire = backend.link.wire
+        server.pause()
+        storing = asyncio.create_task(backend.enqueue([job("short")]))
+        await asyncio.sleep(3)
+        server.resume()
+        await storing
+        assert backend.link.wire is wire
+
+
+@story
+async def test_a_handler_that_raises_does_not_make_us_deaf(
+    shared: ServerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(shared.url, "deaf") as backend, operator(shared.url) as admin:
+        heard: list[bytes] = []
+
+        def handler(_subject: bytes, _reply: bytes, payload: bytes, _header: bytes) -> None:
+            heard.append(payload)
+            raise RuntimeError("a bug")
+
+        backend.link.listen("test.deaf", handler)
+        await backend.link.flush()
+        for payload in (b"1", b"2"):
+            await admin.client.publish("test.deaf", payload)
+        await until(lambda: heard == [b"1", b"2"], "both messages")
+        assert backend.health().ready
+        await backend.enqueue([job("deaf")])
+    assert "a handler for" in caplog.text
+    assert "a bug" in caplog.text
+
+
+FRAMES = [
+    b"MSG a b c d e\r\n",
+    b"MSG x\r\n",
+    b"MSG _INBOX.x 1000001 -5\r\n",
+    b"HMSG _INBOX.x 1000001 50 10\r\n0123456789\r\n",
+    b"WHAT is this\r\n",
+    b"\xff\xfe\x00\r\n",
+    b"INFO {not json\r\n",
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=[repr(frame)[2:12] for frame in FRAMES])
+def test_a_bad_frame_does_not_make_us_deaf(shared: ServerProcess, frame: bytes) -> None:
+    """Trap 8: any other error ends nats-py's read loop, and the connection looks alive."""
+
+    async def body() -> None:
+        async with opened(shared.url, "frame") as backend:
+            wire = backend.link.wire
+            assert wire is not None
+            transport = wire._transport  # pyright: ignore[reportPrivateUsage]
+            transport._io_reader.feed_data(frame)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue, reportUnknownMemberType, reportPrivateUsage]
+            await until(lambda: backend.link.wire not in {wire, None}, "a new connection", within=5)
+            assert backend.health().ready
+            await backend.enqueue([job("frame")])
+
+    asyncio.run(body())
+
+
+@story
+async def test_spoilt_bytes_do_not_make_us_deaf(server: ServerProcess) -> None:
+    """Fault 59."""
+    with FaultProxy(server.url) as proxy:
+        async with opened(proxy.url, "spoilt") as backend:
+            for _ in range(5):
+                wire = backend.link.wire
+                proxy.corrupt(DOWN)
+                await backend.enqueue([job("spoilt")], timeout=15)
+                await until(lambda old=wire: backend.link.wire not in {old, None}, "a new connection", within=15)
+                proxy.heal()
+            await until(lambda: backend.health().ready, "readiness")
+
+
+@story
+async def test_who_listens_goes_on_listening_on_the_next_connection(server: ServerProcess) -> None:
+    async with opened(server.url) as backend:
+        heard: list[bytes] = []
+        backend.link.listen("test.again", lambda _s, _r, payload, _h: heard.append(payload))
+        gone = backend.link.listen("test.again", lambda _s, _r, _p, _h: heard.append(b"gone"))
+        backend.link.unlisten(gone)
+        wire = backend.link.wire
+        server.restart(kill=True)
+        await until(lambda: backend.link.wire not in {wire, None}, "the connection to be back")
+        async with operator(server.url) as admin:
+            await admin.client.publish("test.again", b"x")
+            await until(lambda: heard == [b"x"], "the message")
+
+
+@pytest.mark.parametrize("fate", ["frozen", "stalled", "killed", "refused"])
+def test_closing_during_an_outage_is_quick(server: ServerProcess, fate: str) -> None:
+    """Trap 14: with much that nobody takes still to be written."""
+
+    async def body() -> None:
+        with FaultProxy(server.url) as proxy:
+            async with opened(proxy.url, "closing") as backend:
+                fetching = asyncio.create_task(backend.fetch(["closing"], limit=5, lease=30, wait=60))
+                await asyncio.sleep(0)
+                if fate == "frozen":
+                    server.pause()
+                elif fate == "stalled":
+                    proxy.stall()
+                else:
+                    server.kill()
+                if fate == "refused":
+                    await until(lambda: not backend.link.is_up, "the loss to be noticed")
+                big = [job("closing", payload=b"x" * 500_000) for _ in range(40)]
+                storing = asyncio.create_task(backend.enqueue(big, timeout=60))
+                await asyncio.sleep(0.1)
+                begin = time.monotonic()
+                await backend.close()
+                assert time.monotonic() - begin < 5
+                assert await asyncio.wait_for(fetching, 1) == []
+                with pytest.raises(NaqConnectionError):
+                    await asyncio.wait_for(storing, 3)
+
+    asyncio.run(body())
+
+
+@story
+async def test_an_outage_does_not_pile_up_memory(server: ServerProcess) -> None:
+    """What a frozen peer does not take is not sent again and again."""
+    async with opened(server.url, "pile") as backend:
+        server.pause()
+        big = [job("pile", payload=b"x" * 200_000) for _ in range(30)]
+        storing = asyncio.create_task(backend.enqueue(big, timeout=5))
+        wire = backend.link.wire
+        assert wire is not None
+        most = 0
+        while not storing.done():
+            most = max(most, wire.unsent)
+            await asyncio.sleep(0.05)
+        with pytest.raises(NaqConnectionError):
+            await storing
+        assert most < 3 * 30 * 200_000
+
+
+def test_a_server_that_is_too_old_is_refused() -> None:
+    """The floor is checked on a real old server (Debian's 2.9): CI installs it (.ci/run)."""
+
+    async def body() -> None:
+        backend = NatsBackend(Config(broker_url=OLD, connect_timeout=5.0))
+        try:
+            with pytest.raises(BrokerTooOld, match=r"2\.14\.2") as caught:
+                await backend.open()
+            assert "Update it" in str(caught.value)
+            assert not backend.health().ready
+            with pytest.raises(BrokerTooOld):  # looked at anew, not remembered
+                await backend.open()
+        except NaqConnectionError as error:
+            pytest.skip(f"missing: no old NATS server at {OLD} ({error})")
+        finally:
+            await backend.close()
+
+    asyncio.run(body())
+
+
+@story
+async def test_a_server_without_jetstream_is_refused(tmp_path: Path) -> None:
+    with server_with(tmp_path, "") as url:
+        backend = NatsBackend(Config(broker_url=url))
+        with pytest.raises(BrokerTooOld, match="without JetStream"):
+            await backend.open()
+        await backend.close()
+
+
+@story
+async def test_a_server_that_was_mended_is_taken(tmp_path: Path) -> None:
+    """What was wrong the last time is looked at again."""
+    [port] = free_ports(1)
+    (tmp_path / "a").mkdir()
+    with server_with(tmp_path / "a", "", port=port) as url:
+        backend = NatsBackend(Config(broker_url=url))
+        with pytest.raises(BrokerTooOld):
+            await backend.open()
+    with bundled_server(tmp_path / "b", port=port):
+        await backend.open()
+        assert backend.health().ready
+        await backend.close()
+
+
+@story
+async def test_nobody_there_is_said_at_once_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that waits for its broker says so, and why; a secret in the URL is shown to nobody."""
+    caplog.set_level(logging.DEBUG)
+    [port] = free_ports(1)
+    backend = NatsBackend(Config(broker_url=f"nats://me:s3cret@127.0.0.1:{port}"))
+    begin = time.monotonic()
+    with pytest.raises(NaqConnectionError, match="Connect call failed") as caught:
+        await backend.open(wait=0.5)
+    assert 0.4 < time.monotonic() - begin < 3
+    assert "trying on" in caplog.text
+    assert not backend.health().ready
+    assert "s3cret" not in str(caught.value) + caplog.text + backend.health().detail
+    await backend.close()
+
+
+@story
+async def test_a_wrong_password_is_said(tmp_path: Path) -> None:
+    with bundled_server(tmp_path, user="me", password="right") as server:
+        backend = NatsBackend(Config(broker_url=server.url, user="me", password="wrong"))
+        with pytest.raises(NaqConnectionError, match=r"(?i)authorization"):
+            await backend.open(wait=1)
+        await backend.close()
+        async with opened(server.url, user="me", password="right") as good:
+            assert good.health().ready
+
+
+@story
+async def test_several_servers_one_of_which_is_there(server: ServerProcess) -> None:
+    [nobody] = free_ports(1)
+    for url in (f"nats://127.0.0.1:{nobody},{server.url}", f"{server.url},nats://127.0.0.1:{nobody}"):
+        async with opened(url, connect_timeout=5.0) as backend:
+            assert backend.health().ready
