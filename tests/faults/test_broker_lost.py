@@ -112,9 +112,13 @@ async def test_a_frozen_broker_is_noticed(rig: Rig) -> None:
             rig.server.pause()
             with pytest.raises(NaqConnectionError, match="within its deadline"):
                 await rig.enqueue(job(app, "work", 1), timeout=1.0)
-            # Frozen until all have noticed, and until they must have.
+            used = [sum(psutil.Process(worker.pid).cpu_times()[:2]) for worker in workers]
+            # Frozen until they must have noticed.
             by = clock.now() + 15.0
             await until(lambda: clock.now() > by, "15 s have passed")
+            for worker, before in zip(workers, used, strict=True):
+                spent = sum(psutil.Process(worker.pid).cpu_times()[:2]) - before
+                assert spent < 0.2 * 15.0, f"{worker.name} spun: {spent:.1f} s of CPU in 15 s"
             rig.server.resume()
         await rig.ready(*workers)
         rig.gate().touch()

@@ -173,6 +173,8 @@ class Wire(Client):
 
     def send(self, command: bytes) -> None:
         """Put a protocol command on its way; it is written when the loop comes round, with all others of this turn."""
+        if self.is_closed:
+            return  # nats-py would write it to a socket that is gone, and raise, while it closes
         self._pending.append(command)
         self._pending_data_size += len(command)
         if not self._due:
