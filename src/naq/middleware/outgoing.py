@@ -71,7 +71,7 @@ def _with_headers(job: NewJob, spec: JobSpec, limit: int) -> JobSpec:
         return spec
     for name, value in headers.items():
         # Names that brokers and naq itself give a meaning to are not for others to set.
-        if not _NAME.fullmatch(name) or (name.lower().startswith("naq-") and not name.startswith(TAG)):
+        if not _may_be_set(name):
             raise ConfigurationError(
                 f"a middleware added the header {name!r} to a job of {job.task}: use letters, digits and dashes, "
                 f"and none of Nats- and Naq- in front (but {TAG}<name> for a tag)"
@@ -85,6 +85,12 @@ def _with_headers(job: NewJob, spec: JobSpec, limit: int) -> JobSpec:
     if (size := _size(headers)) > limit:
         raise PayloadTooLarge(f"the headers of a job of {job.task} are {size} bytes, more than the limit of {limit}")
     return replace(spec, headers=headers or None)
+
+
+def _may_be_set(name: object) -> bool:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return False
+    return name.startswith(TAG) or not name.lower().startswith("naq-")
 
 
 def _size(headers: dict[str, str]) -> int:
