@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from typing import Final
 
 from cyclopts import App
@@ -13,38 +13,47 @@ from cyclopts.exceptions import CycloptsError
 
 from naq._version import __version__
 from naq.cli.exits import Exit, exit_for
+from naq.cli.text import plain
 from naq.exceptions import NaqException
 
+#: Where each command is, and what the list of all says of it: that list imports none of them.
 COMMANDS: Final = {
-    "worker": "naq.cli.worker:worker",
-    "version": "naq.cli.version:version",
+    "enqueue": ("naq.cli.enqueue:enqueue", "Enqueue a job, and wait for its result if asked to."),
+    "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
+    "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
+    "queues": ("naq.cli.queues:app", "Look at queues, pause them, limit them, empty them."),
+    "workers": ("naq.cli.workers:app", "See who works."),
+    "dead": ("naq.cli.dead:app", "Jobs that failed for good, and messages that are no jobs."),
+    "version": ("naq.cli.version:version", "Print the versions of naq, Python and the libraries that matter."),
+    "purge": ("naq.cli.old_names:purge", "Remove every waiting job of these queues (naq queues purge)."),
+    "list-workers": ("naq.cli.old_names:list_workers", "List the workers that run now (naq workers list)."),
 }
 
 
-def build(args: Sequence[str]) -> App:
-    """The parser for `args`: of a command they name, only that one is imported; a list of all needs all."""
-    named = any(arg in COMMANDS for arg in args)
+def build(args: Sequence[str] = ()) -> App:
+    """The parser of everything; a command that `args` name is imported, and says itself what it is."""
     app = App(
         name="naq",
-        help="Background jobs for Python that need nothing to start and that nobody outgrows.",
+        help="Background jobs for Python that need nothing to start and that nobody outgrows.\n\n"
+        "Example: naq enqueue hello name=world --wait",
         version=f"naq {__version__}",
         help_format="plaintext",
         result_action="return_value",
     )
-    for name, place in COMMANDS.items():
-        app.command(place if named else _load(place), name=name)
+    for name, (place, text) in COMMANDS.items():
+        app.command(place, name=name, help=None if name in args else text)
     return app
 
 
 def run(args: Sequence[str]) -> int:
     """Run the command that `args` name; its exit code. Errors are one line on stderr, with --debug a traceback."""
     debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
     try:
-        result: object = build(args)(
-            [arg for arg in args if arg != "--debug"], exit_on_error=False, print_error=False, help_on_error=False
-        )
+        result: object = build(args)(args, exit_on_error=False, print_error=False, help_on_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
-        _say(f"{error}\ntry: naq {next((arg for arg in args if arg in COMMANDS), '')} --help".replace("  ", " "))
+        _say(f"{error}\ntry: {_path(args)} --help")
         return Exit.USAGE
     except NaqException as error:
         if debug:
@@ -53,6 +62,9 @@ def run(args: Sequence[str]) -> int:
         return exit_for(error)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
     except Exception as error:  # noqa: BLE001  the last stop: what nobody foresaw is shown whole, and named what it is
         traceback.print_exc()
         _say(f"this is a bug in naq {__version__}, please report it with the lines above ({type(error).__name__})")
@@ -60,10 +72,18 @@ def run(args: Sequence[str]) -> int:
     return result if isinstance(result, int) else Exit.DONE
 
 
-def _load(place: str) -> Callable[..., object]:
-    module, _, function = place.partition(":")
-    return getattr(import_module(module), function)
+def _path(args: Sequence[str]) -> str:
+    """The command that `args` begin with, as far as there is one."""
+    command = build(args)
+    words = ["naq"]
+    for arg in args:
+        if arg.startswith("-") or arg not in command:
+            break
+        command = command[arg]
+        words.append(arg)
+    return " ".join(words)
 
 
 def _say(text: str) -> None:
-    print(f"naq: {text.strip()}", file=sys.stderr)
+    lines = "\n".join(plain(line) for line in text.strip().splitlines())  # errors may quote what a broker sent
+    print(f"naq: {lines}", file=sys.stderr)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from naq.cli.errors import ConflictError, NotFoundError, UsageError
 from naq.exceptions import (
+    BackendError,
     ConfigurationError,
     JobCancelled,
     JobExecutionError,
@@ -34,6 +36,9 @@ class Exit(IntEnum):
 
 
 _BY_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
+    (UsageError, Exit.USAGE),
+    (NotFoundError, Exit.NOT_FOUND),
+    (ConflictError, Exit.CONFLICT),
     (ConfigurationError, Exit.USAGE),
     (SerializationError, Exit.USAGE),
     (JobNotFoundError, Exit.NOT_FOUND),
@@ -42,6 +47,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (ResultTimeout, Exit.TIMEOUT),
     (JobExecutionError, Exit.FAILED),
     (JobCancelled, Exit.FAILED),
+    (BackendError, Exit.FAILED),
     (KeyboardInterrupt, Exit.INTERRUPTED),
 )
 

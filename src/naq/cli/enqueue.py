@@ -1,0 +1,71 @@
+"""``naq enqueue``."""
+# ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from naq.cli.common import DEFAULT, Common
+from naq.job import Priority
+
+
+def enqueue(
+    task: str,
+    arguments: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
+    /,
+    *,
+    queue: str | None = None,
+    priority: Priority | None = None,
+    delay: Annotated[str | None, Parameter(name="--in")] = None,
+    at: str | None = None,
+    tag: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
+    job_id: Annotated[str | None, Parameter(name="--id")] = None,
+    wait: Annotated[bool, Parameter(name=["--wait", "-w"], negative="", show_default=False)] = False,
+    timeout: str | None = None,
+    from_file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Enqueue a job. Prints its id, or with --wait its result as JSON.
+
+    An argument is name=value or a plain value, JSON if it reads as JSON, else
+    text; or one JSON array or object holds them all. With --app they are
+    checked against the task's parameters before anything is stored.
+    Exit code with --wait: 0 succeeded, 1 failed, 7 took too long.
+
+    Example: naq enqueue send_mail to=a@b.c count=3 --in 5m --tag team=shop
+    Example: naq enqueue hello '{"name": "world"}' --wait --timeout 30s
+
+    Args:
+        task: The name of the task.
+        arguments: What to call it with.
+        queue: Where it waits. Default: the task's queue with --app, else "default".
+        priority: In which lane.
+        delay: Not before this time has passed, such as 5m.
+        at: Not before this moment, such as 2026-12-24T18:00 (local time).
+        tag: A tag, as name=value (may be given several times).
+        job_id: The id of the job: the same id is one job, however often it is enqueued.
+        wait: Wait for the result and print it.
+        timeout: Wait at most so long, such as 30s.
+        from_file: One job for each line of this file (- for stdin), each a JSON array or object of arguments.
+    """
+    from naq.cli.send import Order, send
+
+    return send(
+        Order(
+            task=task,
+            words=arguments or [],
+            queue=queue,
+            priority=priority,
+            delay=delay,
+            at=at,
+            tags=tag or [],
+            job_id=job_id,
+            wait=wait,
+            timeout=timeout,
+            file=from_file,
+        ),
+        common,
+    )

@@ -1,0 +1,171 @@
+"""``naq queues``: look at queues, pause them, limit them, empty them."""
+# ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+
+from naq.cli.changes import report
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, say
+from naq.cli.errors import NotFoundError, UsageError
+from naq.cli.exits import Exit
+from naq.cli.output import Column, print_item, print_rows
+from naq.cli.views import Change, QueueView
+from naq.config.suggest import hint
+
+if TYPE_CHECKING:
+    from naq.backends.base import Backend
+
+app = make_group("queues", "Look at queues, pause them, limit them, empty them.")
+
+Names = Annotated[list[str], Parameter(negative_iterable="")]
+
+_COLUMNS: Final[tuple[Column[QueueView], ...]] = (
+    Column("QUEUE", lambda queue: queue.queue),
+    Column("STATE", lambda queue: queue.state),
+    Column("QUEUED", lambda queue: f"{queue.queued:,}"),
+    Column("RUNNING", lambda queue: f"{queue.running:,}" + ("" if queue.limit is None else f"/{queue.limit}")),
+    Column("SCHEDULED", lambda queue: f"{queue.scheduled:,}"),
+    Column("WORKERS", lambda queue: str(queue.workers)),
+)
+
+
+@app.command(name="list")
+def list_(*, common: Common = DEFAULT) -> None:
+    """List the queues with their counts.
+
+    Example: naq queues list
+    """
+    queues = ask(common, _views)
+    print_rows(queues, _COLUMNS, common, name="queue", empty="no queues yet: the first job of a queue makes it")
+    _warn(queues, common)
+
+
+@app.command
+def show(queue: str, /, *, common: Common = DEFAULT) -> None:
+    """Show one queue.
+
+    Example: naq queues show mail
+
+    Args:
+        queue: The queue.
+    """
+    views = ask(common, _views)
+    found = next((view for view in views if view.queue == queue), None)
+    if found is None:
+        raise _unknown(queue, [view.queue for view in views])
+    lines = [(column.title.lower(), column.text(found)) for column in _COLUMNS]
+    print_item(found, lines, common, name="queue")
+    _warn([found], common)
+
+
+@app.command
+def pause(queues: Names, /, *, common: Common = DEFAULT) -> int:
+    """Hand out nothing more of these queues until `resume`; what runs goes on.
+
+    Example: naq queues pause mail
+
+    Args:
+        queues: The queues.
+    """
+    return _each(common, queues, "paused", lambda backend, queue: backend.pause(queue))
+
+
+@app.command
+def resume(queues: Names, /, *, common: Common = DEFAULT) -> int:
+    """End a pause.
+
+    Example: naq queues resume mail
+
+    Args:
+        queues: The queues.
+    """
+    return _each(common, queues, "active", lambda backend, queue: backend.resume(queue))
+
+
+@app.command
+def limit(queue: str, jobs: str, /, *, common: Common = DEFAULT) -> int:
+    """Let at most so many jobs of a queue run at once, in all workers together.
+
+    Example: naq queues limit mail 5
+
+    Args:
+        queue: The queue.
+        jobs: How many, or "none" for no limit.
+    """
+    if jobs != "none" and not (jobs.isascii() and jobs.isdigit() and int(jobs)):
+        raise UsageError(
+            f"the limit is {jobs!r}; write a number from 1, or none (to hold a queue still: naq queues pause)"
+        )
+    most = None if jobs == "none" else int(jobs)
+    outcome = "no limit" if most is None else f"at most {most} at once"
+    return _each(common, [queue], outcome, lambda backend, name: backend.limit(name, most))
+
+
+@app.command
+def purge(queues: Names, /, *, consent: Consent = ASK, common: Common = DEFAULT) -> int:
+    """Remove every waiting job of these queues. Running ones go on. There is no way back.
+
+    Example: naq queues purge mail --dry-run
+
+    Args:
+        queues: The queues.
+    """
+
+    async def count(backend: Backend) -> list[Change]:
+        await _check(backend, queues)
+        return [
+            Change(id=stats.queue, done=True, outcome=f"{waiting:,} waiting jobs would be removed", count=waiting)
+            for stats in await backend.stats(queues)
+            for waiting in [stats.queued + stats.scheduled]
+        ]
+
+    async def act(backend: Backend) -> list[Change]:
+        removed = [(queue, await backend.purge(queue)) for queue in queues]
+        return [Change(id=name, done=True, outcome=f"{n:,} jobs removed", count=n) for name, n in removed]
+
+    found = ask(common, count)
+    if consent.dry_run:
+        return report(found, common)
+    total = sum(change.count for change in found)
+    if not agree(consent, f"Remove {total:,} waiting jobs of {', '.join(queues)} for good?"):
+        say("nothing was removed")
+        return Exit.FAILED
+    return report(ask(common, act), common)
+
+
+def _each(common: Common, queues: list[str], outcome: str, act: Callable[[Backend, str], Awaitable[object]]) -> int:
+    async def all_of(backend: Backend) -> list[Change]:
+        await _check(backend, queues)
+        for queue in queues:
+            await act(backend, queue)
+        return [Change(id=queue, done=True, outcome=outcome) for queue in queues]
+
+    return report(ask(common, all_of), common)
+
+
+async def _check(backend: Backend, queues: list[str]) -> None:
+    """Refuse queues that do not exist: a pause of a misspelt one would make it, and hold nothing."""
+    known = [stats.queue for stats in await backend.stats()]
+    for queue in queues:
+        if queue not in known:
+            raise _unknown(queue, known)
+
+
+def _unknown(queue: str, known: list[str]) -> NotFoundError:
+    return NotFoundError(f"there is no queue {queue!r} in this namespace; {hint(queue, known)}")
+
+
+async def _views(backend: Backend) -> list[QueueView]:
+    workers = await backend.workers()
+    return [QueueView.of(stats, workers) for stats in sorted(await backend.stats(), key=lambda stats: stats.queue)]
+
+
+def _warn(queues: list[QueueView], common: Common) -> None:
+    """Say what to do where jobs wait and nobody is there to run them."""
+    stuck = [queue.queue for queue in queues if queue.state == "no workers" and queue.queued]
+    if stuck and not (common.quiet or common.json):
+        say(f"nobody works on {', '.join(stuck)}: start a worker with naq worker APP -q {','.join(stuck)}")

@@ -1,0 +1,199 @@
+"""What ``naq enqueue`` does: checks, stores, and waits."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import msgspec
+from msgspec import Raw
+
+from naq.app import Naq
+from naq.cli.common import Common, patience, read_config, refuse_memory, say
+from naq.cli.errors import UsageError
+from naq.cli.jobs import print_result
+from naq.cli.output import print_json
+from naq.cli.progress import Progress
+from naq.cli.text import plain
+from naq.cli.values import read_arguments, read_duration, read_line, read_moment, read_tags
+from naq.cli.views import Enqueued, JobView
+from naq.config.suggest import suggest
+from naq.task import JobSettings
+
+if TYPE_CHECKING:
+    from naq.handle import Job
+    from naq.job import Priority
+    from naq.task import Call
+
+_BATCH: Final = 1000  # lines of a file enqueued together; some 100 KB, and a step of the progress bar
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+class Order(NamedTuple):
+    """What the command line said; see `naq.cli.enqueue.enqueue`."""
+
+    task: str
+    words: list[str]
+    queue: str | None
+    priority: Priority | None
+    delay: str | None
+    at: str | None
+    tags: list[str]
+    job_id: str | None
+    wait: bool
+    timeout: str | None
+    file: Path | None
+
+
+def send(order: Order, common: Common) -> int:
+    """Do what `order` says; the exit code.
+
+    Raises:
+        UsageError: it contradicts itself.
+        NaqException: as `Task.enqueue`; with `wait` also as `Job.result`.
+    """
+    if order.file is not None and (order.words or order.job_id or order.wait):
+        raise UsageError("--from-file takes the arguments from the file, and neither --id nor --wait: leave them out")
+    if order.timeout is not None and not order.wait:
+        raise UsageError("--timeout is how long to wait for the result: add --wait")
+    seconds = read_duration("--timeout", order.timeout)
+    settings: JobSettings = {
+        "queue": order.queue,
+        "priority": order.priority,
+        "delay": read_duration("--in", order.delay),
+        "run_at": read_moment("--at", order.at),
+        "tags": read_tags(order.tags),
+        "job_id": order.job_id,
+    }
+    app = _find_app(order.task, common)
+    if order.file is not None:
+        with ExitStack() as stack:
+            return asyncio.run(_send_file(app, order, settings, common, _lines(order.file, stack)))
+    return asyncio.run(_send_one(app, order, settings, common, seconds))
+
+
+async def _anything(*args: Any, **kwargs: Any) -> Any:
+    """A task of which nothing is known but its name."""
+
+
+def _find_app(task: str, common: Common) -> Naq:
+    """The app that has the task: the one named, or one made for it."""
+    config = read_config(common)
+    refuse_memory(config)
+    if common.app is not None:
+        from naq.worker.loader import load_app
+
+        app = load_app(common.app)
+        app.get_task(task)
+        return app
+    given = {"broker_url": common.broker_url} if common.broker_url is not None else {}
+    app = Naq(config.namespace, **cast("Any", {"namespace": config.namespace, **given}))
+    app.task(name=task)(_anything)
+    return app
+
+
+def _call(app: Naq, task: str, settings: JobSettings, arguments: Arguments) -> Call[Any]:
+    found = app.get_task(task)
+    args, kwargs = (Raw(msgspec.json.encode(part)) for part in arguments)
+    values, named = found.signature.decode(args, kwargs)
+    return found.options(**settings).call(*values, **named)
+
+
+async def _open(app: Naq) -> None:
+    if not app.config.broker_url.startswith("embedded:"):
+        await app.backend.open(wait=patience(app.config))
+    await app.connect()
+
+
+async def _send_one(app: Naq, order: Order, settings: JobSettings, common: Common, timeout: float | None) -> int:
+    call = _call(app, order.task, settings, read_arguments(order.words))
+    try:
+        await _open(app)
+        [job] = await app.enqueue_many([call])
+        if not order.wait:
+            _print(job, order.task, common)
+            await _warn(app, order.task, call.plan.queue, common)
+            return 0
+        where = "is there already" if job.duplicate else f"queued on {call.plan.queue}"
+        say(plain(f"{job.id}  {where}"))
+        await _warn(app, order.task, call.plan.queue, common)
+        record = await app.backend.wait(job.id, timeout=timeout)
+    finally:
+        await app.close()
+    if common.json:
+        print_json(JobView.of(record))
+        return int(record.state != "succeeded")
+    print_result(record, app.config)
+    return 0
+
+
+async def _send_file(
+    app: Naq, order: Order, settings: JobSettings, common: Common, lines: Iterator[tuple[int, bytes]]
+) -> int:
+    sent: list[Enqueued] = []
+    batch: list[Call[Any]] = []
+
+    async def flush() -> None:
+        jobs = await app.enqueue_many(batch)
+        batch.clear()
+        progress.add(len(jobs))
+        if common.json:
+            sent.extend(_enqueued(job, order.task) for job in jobs)
+        else:
+            print("\n".join(job.id for job in jobs))
+
+    try:
+        await _open(app)
+        with Progress("enqueueing") as progress:
+            for number, line in lines:
+                batch.append(_call(app, order.task, settings, read_line(line, number)))
+                if len(batch) == _BATCH:
+                    await flush()
+            if batch:
+                await flush()
+    finally:
+        await app.close()
+    if common.json:
+        print_json(sent)
+    return 0
+
+
+def _lines(path: Path, stack: ExitStack) -> Iterator[tuple[int, bytes]]:
+    try:
+        file = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    return ((number, line) for number, line in enumerate(file, 1) if line.strip())
+
+
+def _enqueued(job: Job[Any], task: str) -> Enqueued:
+    return Enqueued(id=job.id, task=task, duplicate=job.duplicate)
+
+
+def _print(job: Job[Any], task: str, common: Common) -> None:
+    if common.json:
+        print_json(_enqueued(job, task))
+        return
+    print(job.id)
+    if job.duplicate and not common.quiet:
+        say(f"a job {job.id} is there already; nothing was added")
+
+
+async def _warn(app: Naq, task: str, queue: str, common: Common) -> None:
+    """Say so where nobody will run it: the most common reason why nothing happens."""
+    if common.quiet:
+        return
+    workers = await app.backend.workers()
+    known = {name for worker in workers for name in worker.tasks}
+    if not workers:
+        say("no worker runs, so it waits: start one with naq worker APP (such as naq worker tasks:app)")
+    elif not any(queue in worker.queues for worker in workers):
+        say(f"no worker works on queue {plain(queue)}, so it waits: start one with naq worker APP -q {plain(queue)}")
+    elif known and task not in known and ":" not in task and "." not in task:
+        near = suggest(task, known)
+        say(f"no worker that runs now knows a task {task!r}{f'; did you mean {near!r}?' if near else ''}")

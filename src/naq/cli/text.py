@@ -1,0 +1,10 @@
+"""Text that is safe to print."""
+
+from __future__ import annotations
+
+
+def plain(text: str) -> str:
+    """`text` on one line and without control characters: what comes from a broker never steers a terminal."""
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

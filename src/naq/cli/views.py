@@ -1,0 +1,262 @@
+"""What commands print, as types: the schema of their JSON (docs/cli.schema.json) is made from these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from naq.backends.base import DeadLetter, QueueStats, WorkerInfo
+from naq.cli.output import moment
+from naq.codec.peek import peek
+from naq.job import AttemptError, JobRecord, JobState, Priority
+
+
+class JobView(Struct, frozen=True, kw_only=True):
+    """A job: ``naq jobs list|show|wait``. Times that are not known are null."""
+
+    id: str
+    state: JobState
+    task: str
+    queue: str
+    priority: Priority
+    attempt: int
+    run: int
+    worker: str
+    reason: str
+    enqueued_at: datetime | None
+    run_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    tags: dict[str, str]
+    errors: list[AttemptError]
+    result: Any
+
+    @classmethod
+    def of(cls, record: JobRecord) -> JobView:
+        """`record` as it is printed."""
+        return cls(
+            id=record.id,
+            state=record.state,
+            task=record.task,
+            queue=record.queue,
+            priority=record.priority,
+            attempt=record.attempt,
+            run=record.run,
+            worker=record.worker,
+            reason=record.reason,
+            enqueued_at=moment(record.enqueued_at),
+            run_at=moment(record.run_at),
+            started_at=moment(record.started_at),
+            finished_at=moment(record.finished_at),
+            tags=record.tags,
+            errors=record.errors,
+            result=record.result,
+        )
+
+
+class QueueView(Struct, frozen=True, kw_only=True):
+    """A queue: ``naq queues list|show``. Counts are of jobs; `workers` are those that run now."""
+
+    queue: str
+    state: Literal["active", "paused", "no workers"]
+    queued: int
+    running: int
+    scheduled: int
+    limit: int | None
+    workers: int
+
+    @classmethod
+    def of(cls, stats: QueueStats, workers: list[WorkerInfo]) -> QueueView:
+        """`stats` and who works on it."""
+        count = sum(stats.queue in worker.queues for worker in workers)
+        return cls(
+            queue=stats.queue,
+            state="paused" if stats.paused else "active" if count else "no workers",
+            queued=stats.queued,
+            running=stats.running,
+            scheduled=stats.scheduled,
+            limit=stats.limit,
+            workers=count,
+        )
+
+
+class WorkerView(Struct, frozen=True, kw_only=True):
+    """A worker: ``naq workers list|show``."""
+
+    id: str
+    state: str
+    queues: list[str]
+    tasks: list[str]
+    running: int
+    concurrency: int
+    processed: int
+    failed: int
+    host: str
+    pid: int
+    version: str
+    started_at: datetime | None
+    seen_at: datetime | None
+
+    @classmethod
+    def of(cls, info: WorkerInfo) -> WorkerView:
+        """`info` as it is printed."""
+        return cls(
+            id=info.id,
+            state=info.state,
+            queues=info.queues,
+            tasks=info.tasks,
+            running=info.running,
+            concurrency=info.concurrency,
+            processed=info.processed,
+            failed=info.failed,
+            host=info.host,
+            pid=info.pid,
+            version=info.version,
+            started_at=moment(info.started_at),
+            seen_at=moment(info.seen_at),
+        )
+
+
+class LetterView(Struct, frozen=True, kw_only=True):
+    """A dead letter: ``naq dead list|show|export``. `payload` is text; bytes that are none are shown as U+FFFD."""
+
+    id: str
+    kind: Literal["failed", "malformed"]
+    queue: str
+    task: str
+    reason: str
+    at: datetime | None
+    headers: dict[str, str]
+    payload: str
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> LetterView:
+        """`letter` as it is printed."""
+        return cls(
+            id=letter.id,
+            kind=letter.kind,
+            queue=letter.queue,
+            task=peek(letter.payload).task,
+            reason=letter.reason,
+            at=moment(letter.at),
+            headers=letter.headers,
+            payload=letter.payload.decode(errors="replace"),
+        )
+
+
+class TaskView(Struct, frozen=True, kw_only=True):
+    """A task of an app: ``naq tasks list|show``. `timeout` in seconds, null for none."""
+
+    name: str
+    parameters: str
+    queue: str
+    priority: Priority
+    timeout: float | None
+    max_attempts: int
+    runs_in: Literal["event loop", "thread", "process"]
+    help: str
+
+
+class Enqueued(Struct, frozen=True, kw_only=True):
+    """A job that was stored: ``naq enqueue``. `duplicate`: it was there already, and nothing was added."""
+
+    id: str
+    task: str
+    duplicate: bool
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What a command did to one thing: ``cancel``, ``retry``, ``delete``, ``pause``, ``purge`` and the like.
+
+    `done` is false where nothing was changed; `outcome` says what happened, in one word or a few; `count` is of jobs.
+    """
+
+    id: str
+    done: bool
+    outcome: str
+    count: int = 1
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One finding of ``naq doctor`` and ``naq broker check``; `advice` says what to do."""
+
+    level: Literal["ok", "warning", "problem"]
+    text: str
+    advice: str = ""
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """A setting in force: ``naq config show``. `source`: argument, environment, a file, or default."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What ``naq bench`` measured, in seconds and jobs a second."""
+
+    jobs: int
+    payload: int
+    enqueue_seconds: float
+    enqueue_rate: float
+    run_seconds: float
+    run_rate: float
+    latency_p50: float
+    latency_p99: float
+
+
+#: What each command prints with --json; [] around a type means a list of them.
+DOCUMENTS: Final[dict[str, Any]] = {
+    "enqueue": Enqueued | list[Enqueued] | JobView,
+    "jobs list": list[JobView],
+    "jobs show": JobView,
+    "jobs wait": JobView,
+    "jobs cancel": list[Change],
+    "jobs retry": list[Change],
+    "jobs delete": list[Change],
+    "queues list": list[QueueView],
+    "queues show": QueueView,
+    "queues pause": list[Change],
+    "queues resume": list[Change],
+    "queues limit": list[Change],
+    "queues purge": list[Change],
+    "workers list": list[WorkerView],
+    "workers show": WorkerView,
+    "dead list": list[LetterView],
+    "dead show": LetterView,
+    "dead retry": list[Change],
+    "dead discard": list[Change],
+    "dead purge": list[Change],
+    "tasks list": list[TaskView],
+    "tasks show": TaskView,
+    "broker check": list[Check],
+    "broker plan": list[Check],
+    "doctor": list[Check],
+    "config show": list[Setting],
+    "bench": Measured,
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
+    views = [JobView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting, Measured]
+    _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
+    commands = {}
+    for name, kind in DOCUMENTS.items():
+        if name == "enqueue":
+            one = [{"$ref": f"#/$defs/{view}"} for view in ("Enqueued", "JobView")]
+            commands[name] = {"anyOf": [*one, {"type": "array", "items": one[0]}]}
+        else:
+            [found], _ = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+            commands[name] = found
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What naq's commands print with --json",
+        "type": "object",
+        "properties": commands,
+        "$defs": parts,
+    }

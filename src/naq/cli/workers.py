@@ -1,0 +1,68 @@
+"""``naq workers``: who works."""
+# ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from naq.cli.common import DEFAULT, Common, ask, make_group
+from naq.cli.errors import NotFoundError
+from naq.cli.output import Column, ago, print_item, print_rows
+from naq.cli.views import WorkerView
+from naq.config.suggest import hint
+
+if TYPE_CHECKING:
+    from naq.backends.base import Backend
+
+app = make_group("workers", "See who works.")
+
+
+@app.command(name="list")
+def list_(*, common: Common = DEFAULT) -> None:
+    """List the workers that run now.
+
+    Example: naq workers list
+    """
+    columns: list[Column[WorkerView]] = [
+        Column("WORKER", lambda worker: worker.id),
+        Column("STATE", lambda worker: worker.state),
+        Column("QUEUES", lambda worker: ",".join(worker.queues)),
+        Column("RUNNING", lambda worker: f"{worker.running}/{worker.concurrency}"),
+        Column("DONE", lambda worker: f"{worker.processed:,}"),
+        Column("FAILED", lambda worker: f"{worker.failed:,}"),
+        Column("UP SINCE", lambda worker: ago(worker.started_at, common)),
+        Column("VERSION", lambda worker: worker.version),
+    ]
+    empty = "no worker runs: start one with naq worker APP (such as naq worker tasks:app)"
+    print_rows(ask(common, _views), columns, common, name="id", empty=empty)
+
+
+@app.command
+def show(worker_id: str, /, *, common: Common = DEFAULT) -> None:
+    """Show one worker.
+
+    Example: naq workers show laptop-4711
+
+    Args:
+        worker_id: The worker, as `naq workers list` names it.
+    """
+    workers = {worker.id: worker for worker in ask(common, _views)}
+    worker = workers.get(worker_id)
+    if worker is None:
+        raise NotFoundError(f"no worker {worker_id!r} runs; {hint(worker_id, workers)}")
+    lines = [
+        ("worker", worker.id),
+        ("state", worker.state),
+        ("queues", ", ".join(worker.queues)),
+        ("tasks", ", ".join(worker.tasks)),
+        ("running", f"{worker.running} of {worker.concurrency}"),
+        ("done", f"{worker.processed:,} ({worker.failed:,} failed)"),
+        ("process", f"{worker.pid} on {worker.host}, naq {worker.version}"),
+        ("started", ago(worker.started_at, common)),
+        ("seen", ago(worker.seen_at, common)),
+    ]
+    print_item(worker, lines, common, name="id")
+
+
+async def _views(backend: Backend) -> list[WorkerView]:
+    return [WorkerView.of(info) for info in sorted(await backend.workers(), key=lambda info: info.id)]

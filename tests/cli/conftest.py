@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from naq.testing.broker import bundled_server
+from tests.cli.cli_tools import TASKS, Naqs, running_worker
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A broker for the module."""
+    with bundled_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def naq(url: str, tmp_path: Path) -> Naqs:
+    """The command line in a folder with an app, in a namespace of its own."""
+    (tmp_path / "tasks.py").write_text(TASKS)
+    return Naqs(url, tmp_path)
+
+
+@pytest.fixture
+def worker(naq: Naqs) -> Iterator[Naqs]:
+    """The same, with a worker that runs."""
+    with running_worker(naq):
+        yield naq
