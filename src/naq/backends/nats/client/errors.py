@@ -18,7 +18,7 @@ STREAM_EXISTS: Final = 10058  # ... with another configuration
 DELETE_MISSING: Final = 10057
 _FULL: Final = frozenset({10023, 10077, 10047, 10028, 10054})
 _WILL_PASS: Final = frozenset({10008, 10158, 10009, 10005})  # leaderless, in process, offline, no peers yet
-_MISUSE: Final = frozenset({10052, 10189, 10190, 10223, 10100, 10084, 10074})
+_MISUSE: Final = frozenset({10052, 10189, 10190, 10223, 10100, 10084, 10074, 10065})
 _OFF: Final = frozenset({10039, 10076})  # JetStream is off for the account, or for the server
 
 
