@@ -107,7 +107,9 @@ class Executor:
                 return
             settled = await self._settler.settle(flight, outcome)
             if settled is not None:
-                await self._ended(flight, outcome, settled)
+                self._report.ended(flight, outcome, settled)
+                if self._hooks.wanted(flight):
+                    await self._call_back(flight, outcome, settled)
         except NaqException as error:  # the backend did not answer the look-up; the lease brings the job back
             log.warning("job %s could not be looked up: %s; it comes again", flight.claim.job.id, error)
         except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
@@ -200,14 +202,15 @@ class Executor:
         try:
             settled = await self._settler.settle(flight, outcome)
             if settled is not None:
-                await self._ended(flight, outcome, settled)
+                self._report.ended(flight, outcome, settled)
+                if self._hooks.wanted(flight):
+                    await self._call_back(flight, outcome, settled)
         finally:
             self._flights.remove(flight)
 
-    async def _ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
-        """The backend knows: so do the log and, unless somebody else's record came first, the callbacks."""
-        self._report.ended(flight, outcome, settled)
-        if settled is Settled.DONE and self._hooks.wanted(flight):
+    async def _call_back(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
+        """Call the callbacks for `outcome`, unless somebody else's record came first. The claim is none any more."""
+        if settled is Settled.DONE:
             self._flights.linger(flight)
             await self._hooks.ended(flight, outcome)
 
