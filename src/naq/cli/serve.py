@@ -18,6 +18,7 @@ from naq.config.fields import hide_credentials, read_seconds
 from naq.exceptions import ConfigurationError
 from naq.worker import Worker
 from naq.worker.loader import import_named, load_app
+from naq.worker.supervisor.membership import Membership, join
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -40,19 +41,30 @@ class Options(NamedTuple):
     broker_url: str | None
     log_level: str
     log_format: Format | None
+    health: str | None = None
+    processes: int = 1
+    max_jobs: int = 0
+    max_memory: int = 0
 
 
 def serve(options: Options) -> int:
     """Run a worker in this process until it is told to stop; the exit code."""
     form = set_up(options.log_level, options.log_format)
+    link = join()
+    if options.processes > 1 and link is None:
+        from naq.cli.supervise import supervise
+
+        return supervise(options, form)
     worker = make_worker(options)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
         signals = Signals(worker, loop)
         signals.install()  # before the runner looks: it leaves handlers alone that are not Python's own
+        if link is not None:
+            Membership(link, worker, loop).start()
         code = Exit.BUG
         try:
-            runner.run(_serve(worker, _introduce(worker, options, form)))
+            runner.run(_serve(worker, _introduce(worker, options, "json" if link is not None else form)))
             code = Exit.INTERRUPTED if signals.count > 1 else Exit.DONE
         finally:
             signals.restore()
@@ -106,6 +118,9 @@ def make_worker(options: Options) -> Worker:
         shutdown_timeout=None if options.shutdown_timeout is None else _seconds(options.shutdown_timeout),
         imports=options.modules,
         source=options.app,
+        health=options.health,
+        max_jobs=options.max_jobs,
+        max_memory=options.max_memory,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ from naq.worker.settler import Settler
 from naq.worker.tasks import Tasks
 from naq.worker.threads import Threads
 from naq.worker.upkeep import Upkeep
+from naq.worker.vitals import Vitals
 from naq.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Crew:
         queues: Sequence[str],
         torn_down: Callable[[], bool],
         source: Source,
+        vitals: Vitals,
+        first: Sequence[Service] = (),
     ) -> None:
         rules = Rules(
             worker=worker, crash_limit=config.crash_limit, max_payload=config.max_payload, max_result=config.max_result
@@ -73,6 +77,9 @@ class Crew:
             # What the judge makes up for another attempt is sealed afterwards, and must still fit then.
             veil, judged = Veil(seal, config.max_payload), replace(rules, max_payload=seal.room(config.max_payload))
         self.flights: Final = Flights()
+        self._vitals = vitals
+        vitals.watch(backend.health, self.flights)
+        self._thread = threading.get_ident()
         self.left_behind = 0
         self._config = config
         self._tasks = tasks
@@ -113,7 +120,7 @@ class Crew:
             Listener(backend, self.flights, self._executor.interrupt),
             self._upkeep,
         ]
-        self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url)
+        self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
     def _keep_alive(self, backend: Backend) -> tuple[Presence, list[Service]]:
         """What runs on the lifeline, for its own `backend`."""
@@ -129,24 +136,28 @@ class Crew:
             ttl=config.worker_ttl,
         )
         keeper = Keeper(backend, flights, self._executor.interrupt, main=self._main, lease=config.lease)
-        return presence, [keeper, presence, Watchdog(flights, self._main)]
+        watchdog = Watchdog(flights, self._main, thread=self._thread)
+        self._vitals.watch_lifeline(keeper, watchdog)
+        return presence, [keeper, presence, watchdog]
 
     def start(self) -> None:
         """Begin to claim and run jobs. The lifeline must be ready."""
         for service in self._services:
             service.start()
+        self._vitals.state = "running"
         self.lifeline.say("running")
 
-    async def stop(self, now: asyncio.Event) -> None:
+    async def stop(self, now: asyncio.Event, *, timeout: float | None) -> None:
         """The graceful end (RELIABILITY.md 5.5): claim nothing more, let jobs end, put back what does not.
 
-        `now`, when set, cuts every wait short.
+        Jobs get `timeout` seconds (None: as long as they take); `now`, when set, cuts every wait short.
         """
         await self._fetcher.stop()
+        self._vitals.state = "stopping"
         self.lifeline.say("stopping")
         await self._upkeep.stop()
         await self._upkeep.resign()
-        strays = await drain(self.flights, self._executor, now, timeout=self._config.shutdown_timeout)
+        strays = await drain(self.flights, self._executor, now, timeout=timeout)
         strays += await self._hooks.close()
         await self._processes.close()
         for service in reversed(self._services):

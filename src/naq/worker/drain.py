@@ -18,14 +18,15 @@ GRACE, GRACE_NOW = 5.0, 0.2
 SETTLE: Final = 2.0
 
 
-async def drain(flights: Flights, executor: Executor, now: asyncio.Event, *, timeout: float) -> int:
-    """Let what is in flight end within `timeout` seconds, then put the rest back.
+async def drain(flights: Flights, executor: Executor, now: asyncio.Event, *, timeout: float | None) -> int:
+    """Let what is in flight end within `timeout` seconds (None: however long it takes), then put the rest back.
 
     Nothing may be claimed meanwhile. `now`, when set, ends the waiting. Returns how many coroutines do not even end
     when they are cancelled.
     """
     if len(flights) and not now.is_set():
-        log.info("stopping: %d jobs still run; waiting up to %g s for them", len(flights), timeout)
+        limit = "" if timeout is None else f"up to {timeout:g} s "
+        log.info("stopping: %d jobs still run; waiting %sfor them", len(flights), limit)
     await within(flights.drained(), now, timeout)
     if len(flights):
         await _interrupt(flights, executor, now)

@@ -30,14 +30,25 @@ Crew = Callable[[Backend], tuple[Presence, Sequence[Service]]]
 class Lifeline:
     """A thread with its own event loop and its own backend, running the services that `crew` makes for that backend.
 
+    Those in `first` need none, and run from the beginning to the end.
+
     Made and used on the main loop.
     """
 
-    def __init__(self, make_backend: Callable[[], Backend], crew: Crew, queues: Sequence[str], *, url: str) -> None:
+    def __init__(
+        self,
+        make_backend: Callable[[], Backend],
+        crew: Crew,
+        queues: Sequence[str],
+        *,
+        url: str,
+        first: Sequence[Service] = (),
+    ) -> None:
         self._make_backend = make_backend
         self._crew = crew
         self._queues = queues
         self._url = url
+        self._first = first
         self._main = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._main.create_future()
         self.gone: asyncio.Future[None] = self._main.create_future()
@@ -105,6 +116,8 @@ class Lifeline:
         if self._stopping.is_set():
             self._stop.set()
         stopped = asyncio.ensure_future(self._stop.wait())
+        for service in self._first:
+            service.start()
         backend = self._make_backend()
         opening = asyncio.ensure_future(open_for_ever(backend, self._queues, Throttle(), url=self._url))
         services: Sequence[Service] = ()
@@ -124,6 +137,8 @@ class Lifeline:
             for service in reversed(services):
                 await service.stop()
             await self._farewell(backend)
+            for service in self._first:
+                await service.stop()
 
     async def _farewell(self, backend: Backend) -> None:
         try:

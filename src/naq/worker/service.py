@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from typing import Final
 
+from naq import clock
 from naq.exceptions import NaqException
 from naq.worker.throttle import Throttle
 
@@ -25,12 +26,14 @@ class Service:
     Attributes:
         interval: seconds between two rounds; 0 for a loop that waits within its round.
         rounds: rounds completed since the start; for tests and for the curious.
+        done_at: monotonic seconds at which the last one was completed; 0 before.
     """
 
     def __init__(self, name: str, *, interval: float) -> None:
         self.name = name
         self.interval = interval
         self.rounds = 0
+        self.done_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._nudged: asyncio.Event | None = None
         self._throttle = Throttle()
@@ -65,6 +68,7 @@ class Service:
             try:
                 await self.run_once()
                 self.rounds += 1
+                self.done_at = clock.monotonic()
             except NaqException as error:
                 pause = min(RETRY_AFTER, self.interval or RETRY_AFTER)
                 if self._throttle.ready(type(error).__name__):

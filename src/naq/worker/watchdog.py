@@ -1,9 +1,13 @@
-"""Noticing that a task blocks the event loop, and saying which: nothing else would."""
+"""Noticing that a task blocks the event loop, and saying which and where: nothing else would."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import sysconfig
+from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from naq import clock
@@ -14,18 +18,37 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds the main loop may take to answer before somebody is told.
 BLOCKED: Final = 1.0
+_NOT_THE_TASKS: Final = (
+    str(Path(__file__).parents[1]),
+    sysconfig.get_path("stdlib"),
+    sysconfig.get_path("platstdlib"),
+    "<",  # frozen modules
+)
+_PACKAGES: Final = "site-packages"
 
 
 class Watchdog(Service):
-    """Asks the main loop for a sign of life from another thread's loop. Leases are kept meanwhile; other jobs wait."""
+    """Asks the main loop for a sign of life from another thread's loop. Leases are kept meanwhile; other jobs wait.
 
-    def __init__(self, flights: Flights, main: asyncio.AbstractEventLoop, *, limit: float = BLOCKED) -> None:
+    `thread` is the identity of the thread that `main` runs in.
+    """
+
+    def __init__(
+        self, flights: Flights, main: asyncio.AbstractEventLoop, *, thread: int, limit: float = BLOCKED
+    ) -> None:
         super().__init__("watchdog", interval=limit / 2)
         self._flights = flights
         self._main = main
+        self._thread = thread
         self._limit = limit
         self._asked_at: float | None = None
         self._told = False
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the main loop has owed an answer; 0 if it owes none. For any thread."""
+        asked_at = self._asked_at
+        return 0.0 if asked_at is None else max(0.0, clock.monotonic() - asked_at)
 
     async def run_once(self) -> int:
         """Ask, or see whether an answer is overdue; 1 if somebody was told."""
@@ -47,8 +70,27 @@ class Watchdog(Service):
         flight = None if running is None else self._flights.get(running.get_name())
         who = f"task {flight.name} (job {flight.claim.job.id})" if flight is not None else "something"
         log.warning(
-            "%s has blocked the event loop for %.1f s: nothing else runs meanwhile. Write the task as a plain function "
-            "(def), which runs in a thread, or use asyncio.to_thread for the part that takes long",
+            "%s has blocked the event loop for %.1f s%s: nothing else runs meanwhile. Write the task as a plain "
+            "function (def), which runs in a thread, or use asyncio.to_thread for the part that takes long",
             who,
             seconds,
+            place_of(sys._current_frames().get(self._thread)),  # pyright: ignore[reportPrivateUsage]
         )
+
+
+def place_of(frame: FrameType | None) -> str:
+    """``, in file.py line 7 (function)``: the innermost line of somebody's own code, rather than of a library.
+
+    Where there is none, the innermost line of all; nothing where there is no frame.
+    """
+    found = frame
+    step = frame
+    while step is not None:
+        path = step.f_code.co_filename
+        if not (path.startswith(_NOT_THE_TASKS) or _PACKAGES in path):
+            found = step
+            break
+        step = step.f_back
+    if found is None:
+        return ""
+    return f", in {found.f_code.co_filename} line {found.f_lineno} ({found.f_code.co_qualname})"

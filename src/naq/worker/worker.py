@@ -21,11 +21,14 @@ from naq.names import MAX_TOKEN, check_token
 from naq.worker.connecting import open_for_ever
 from naq.worker.crew import Crew
 from naq.worker.drain import within
+from naq.worker.health import HealthServer, listen
 from naq.worker.lifeline import FAREWELL
 from naq.worker.loader import import_named
 from naq.worker.processes.source import Source, check_reachable
+from naq.worker.recycle import Recycle
 from naq.worker.tasks import Tasks
 from naq.worker.throttle import Throttle
+from naq.worker.vitals import Vitals
 
 if TYPE_CHECKING:
     from naq.app import Naq
@@ -51,12 +54,18 @@ class Worker:
         imports: modules whose functions may be run too, beside those of the app's settings; imported here and now.
         source: where the app is (``module:attribute``), for child processes. Default: they find each task's function
             by its module and name.
+        health: where ``/live`` and ``/ready`` are served: a port on every interface, or ``HOST:PORT``. Default:
+            nowhere.
+        max_jobs: jobs after which it retires; 0: never.
+        max_memory: MiB of memory held over which it retires; 0: never.
         backend: what to claim from, instead of a connection of its own; it is opened, never closed.
 
     Attributes:
         id: who this worker is, in records and in the list of workers.
         queues: what it claims from.
         config: the settings in force.
+        vitals: how it is.
+        health_port: where it serves health checks while it runs; 0: nowhere.
         left_behind: after `run`: threads and coroutines that did not end, whatever was done.
 
     Raises:
@@ -74,6 +83,9 @@ class Worker:
         lease: float | None = None,
         imports: Sequence[str] = (),
         source: str | None = None,
+        health: int | str | None = None,
+        max_jobs: int = 0,
+        max_memory: int = 0,
         backend: Backend | None = None,
     ) -> None:
         given: dict[str, Any] = {"concurrency": concurrency, "shutdown_timeout": shutdown_timeout, "lease": lease}
@@ -93,7 +105,12 @@ class Worker:
             raise ConfigurationError("a worker without queues would never do anything; name one, or leave queues out")
         self.name: Final = _default_name() if name is None else check_token("worker name", name)
         self.id: Final = f"{self.name[: MAX_TOKEN - _SUFFIX - 1]}-{secrets.token_hex(_SUFFIX // 2)}"
+        self.vitals: Final = Vitals(self.id, concurrency=self.config.concurrency, lease=self.config.lease)
+        self.health_port = 0
         self.left_behind = 0
+        self._health = health
+        self._recycling = (max_jobs, max_memory)
+        self._asked = False
         self._backend = backend
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
@@ -116,9 +133,23 @@ class Worker:
 
         The second call means now: running jobs are interrupted and put back at once. Only on the worker's event loop.
         """
-        if self._stop.is_set():
+        if not self._stop.is_set():
+            self._stop.set()
+        elif not self._asked and self.vitals.retiring:  # it has ended its own way so far, without a limit
+            asyncio.get_running_loop().call_later(self.config.shutdown_timeout, self._now.set)
+        else:
             self._now.set()
-        self._stop.set()
+        self._asked = True
+
+    def retire(self, reason: str) -> None:
+        """Claim nothing more, let running jobs end however long they take, and return from `run`.
+
+        A `stop` meanwhile sets them a limit. Only on the worker's event loop.
+        """
+        if not self._stop.is_set():
+            log.info("retiring after %s: %d jobs run", reason, self.running)
+            self.vitals.retiring = reason
+            self._stop.set()
 
     async def wait_ready(self) -> None:
         """Wait until it claims jobs. Use a timeout: while the broker is away, it does not."""
@@ -129,13 +160,15 @@ class Worker:
 
         Raises:
             BrokerTooOld: the broker lacks what naq needs.
-            ConfigurationError: the backend refuses the settings.
+            ConfigurationError: the backend refuses the settings, or the health port is taken.
             NaqException: this worker has run already.
         """
         if self._main is not None:
             raise NaqException("this worker has run already; make another")
         self._main = asyncio.current_task()
         caution(self.config, "worker")
+        health = None if self._health is None else HealthServer(listen(str(self._health)), self.vitals.report)
+        self.health_port = 0 if health is None else health.port
         own = self._backend is None
         backend = from_url(self.config) if self._backend is None else self._backend
         crew = self._crew = Crew(
@@ -148,6 +181,8 @@ class Worker:
             queues=self.queues,
             torn_down=self._torn_down,
             source=self._source,
+            vitals=self.vitals,
+            first=() if health is None else (health,),
         )
         try:
             if await self._connect(backend, crew):
@@ -174,8 +209,12 @@ class Worker:
         return True
 
     async def _work(self, crew: Crew) -> None:
+        jobs, memory = self._recycling
+        recycle = Recycle(crew.flights, self.retire, jobs=jobs, memory=memory)
         try:
             crew.start()
+            if jobs or memory:
+                recycle.start()
             self._started.set()
             gone = crew.lifeline.gone
             await within(asyncio.shield(gone), self._stop, timeout=None)
@@ -186,7 +225,8 @@ class Worker:
             self._now.set()
             raise
         finally:
-            await crew.stop(self._now)
+            await recycle.stop()
+            await crew.stop(self._now, timeout=None if self.vitals.retiring else self.config.shutdown_timeout)
             self.left_behind = crew.left_behind
 
     def _torn_down(self) -> bool:

@@ -1,0 +1,1 @@
+"""Several worker processes under one: `supervisor` keeps them running, `membership` is their side of it."""
