@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import process_tasks
 import pytest
 from worker_tools import ended, make_app, put, run, take, until, working
 
@@ -298,6 +299,54 @@ def test_plain_callbacks_run_in_threads_as_many_as_jobs_at_most() -> None:
                 await job.result(timeout=5)
         assert most[0] == 2
         assert threading.get_ident() not in threads
+
+    run(test())
+
+
+def test_a_task_in_a_child_process_has_callbacks_in_the_worker() -> None:
+    app = process_tasks.build()
+    said: Said = []
+    listen(app, said, sync=True)
+
+    async def test() -> None:
+        async with working(app):
+            job = await app.tasks["where"].enqueue()
+            pid = await job.result(timeout=30)
+            await until(lambda: len(said) == 3)
+            assert said[1] == ("on_success", 1, pid)
+            said.clear()
+            await ended(await app.tasks["fail"].enqueue("discard"))
+            await until(lambda: "on_complete" in moments(said))
+        assert moments(said)[0] == "on_start"
+        assert moments(said)[-2:] == ["on_failure", "on_complete"]
+        assert said[-2][2].type == "naq.exceptions.DiscardJob"
+
+    run(test())
+
+
+def test_objects_and_lambdas_are_callbacks_and_what_they_enqueue_is_the_jobs_child() -> None:
+    app = make_app()
+    children: list[str] = []
+
+    @app.task(name="child")
+    async def child() -> str:
+        return current_context().parent
+
+    class Follow:
+        async def __call__(self, context: Context, result: int) -> None:
+            children.append((await child.enqueue()).id)
+
+    @app.task(name="fine", on_success=Follow())
+    async def fine() -> int:
+        return 1
+
+    fine.on_success(lambda context, _: Follow()(context, 1))
+
+    async def test() -> None:
+        async with working(app):
+            job = await fine.enqueue()
+            await until(lambda: len(children) == 2)
+            assert [await app.job(each).result(timeout=5) for each in children] == [job.id, job.id]
 
     run(test())
 
