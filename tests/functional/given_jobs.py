@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from socket import socket
 from subprocess import getoutput  # noqa: F401  # pyright: ignore[reportUnusedImport]  what it imported is not its own
 from typing import Any
 
@@ -57,6 +58,11 @@ def note(text: str) -> None:
     runs.append(text)
 
 
+def unheard() -> int:
+    """Never enqueued by a test, so that no process of theirs knows it."""
+    return 1
+
+
 def hold() -> None:
     release.wait(20)
 
@@ -73,7 +79,7 @@ def who() -> str:
     return current_context().parent
 
 
-def odd(thing: threading.Lock) -> None:
+def odd(thing: socket) -> None:
     del thing
 
 
