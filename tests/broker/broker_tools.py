@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import nats
 import psutil
 from nats.js.api import StreamConfig
-
-import nats
 
 connect: Any = cast("Any", nats).connect  # nats-py's own types are not complete
 DEADLINE = 20.0  # seconds; everything here takes far below one, the rest is for a busy machine
