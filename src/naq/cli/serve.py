@@ -42,7 +42,7 @@ class Options(NamedTuple):
     log_level: str
     log_format: Format | None
     health: str | None = None
-    processes: int = 1
+    processes: int = 0
     max_jobs: int = 0
     max_memory: int = 0
 
@@ -51,7 +51,7 @@ def serve(options: Options) -> int:
     """Run a worker in this process until it is told to stop; the exit code."""
     form = set_up(options.log_level, options.log_format)
     link = join()
-    if options.processes > 1 and link is None:
+    if options.processes and link is None:
         from naq.cli.supervise import supervise
 
         return supervise(options, form)

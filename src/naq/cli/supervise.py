@@ -22,8 +22,10 @@ def supervise(options: Options, form: Format) -> int:
     """Run `options.processes` workers until told to stop; the exit code.
 
     Raises:
-        ConfigurationError: the health port is taken, or jobs would live in one process's memory.
+        ConfigurationError: a number that cannot be, a health port that is taken, or jobs in one process's memory.
     """
+    if options.processes < 0:
+        raise ConfigurationError(f"--processes is {options.processes}; expected a whole number, 1 or more")
     url = options.broker_url or os.environ.get("NAQ_BROKER_URL", "")
     if url.startswith("memory:"):
         raise ConfigurationError(f"--processes with {url}: each process would have jobs of its own; use a broker")

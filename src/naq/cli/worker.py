@@ -19,7 +19,7 @@ def worker(
     shutdown_timeout: str | None = None,
     modules: Annotated[list[str] | None, Parameter(name=["--module", "-m"], negative_iterable="")] = None,
     broker_url: str | None = None,
-    processes: int = 1,
+    processes: int = 0,
     health_port: str | None = None,
     max_jobs: int = 0,
     max_memory: int = 0,
@@ -41,7 +41,7 @@ def worker(
         shutdown_timeout: How long running jobs may go on when it stops, such as 30s. Default: the app's setting (30s).
         modules: Import this module first; its functions may be run too.
         broker_url: The broker, such as nats://127.0.0.1:4222. Default: the app's setting.
-        processes: Worker processes, kept running by one more that starts, watches and replaces them.
+        processes: Worker processes, kept running by one more that starts, watches and replaces them. 0: this one only.
         health_port: Serve /live and /ready over HTTP here: 8081 (every interface) or 127.0.0.1:8081.
         max_jobs: End after about so many jobs, when running ones have ended; 0: never. See --processes.
         max_memory: The same when the worker holds more than so many MiB of memory; 0: never.
