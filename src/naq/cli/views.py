@@ -1,11 +1,10 @@
-"""What commands print, as types: the schema of their JSON (docs/cli.schema.json) is made from these."""
+"""What commands print, as types: `naq.cli.schema` makes the published schema of their JSON from these."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from naq.backends.base import DeadLetter, QueueStats, WorkerInfo
@@ -194,69 +193,3 @@ class Setting(Struct, frozen=True, kw_only=True):
     name: str
     value: str
     source: str
-
-
-class Measured(Struct, frozen=True, kw_only=True):
-    """What ``naq bench`` measured, in seconds and jobs a second."""
-
-    jobs: int
-    payload: int
-    enqueue_seconds: float
-    enqueue_rate: float
-    run_seconds: float
-    run_rate: float
-    latency_p50: float
-    latency_p99: float
-
-
-#: What each command prints with --json; [] around a type means a list of them.
-DOCUMENTS: Final[dict[str, Any]] = {
-    "enqueue": Enqueued | list[Enqueued] | JobView,
-    "jobs list": list[JobView],
-    "jobs show": JobView,
-    "jobs wait": JobView,
-    "jobs cancel": list[Change],
-    "jobs retry": list[Change],
-    "jobs delete": list[Change],
-    "queues list": list[QueueView],
-    "queues show": QueueView,
-    "queues pause": list[Change],
-    "queues resume": list[Change],
-    "queues limit": list[Change],
-    "queues purge": list[Change],
-    "workers list": list[WorkerView],
-    "workers show": WorkerView,
-    "dead list": list[LetterView],
-    "dead show": LetterView,
-    "dead retry": list[Change],
-    "dead discard": list[Change],
-    "dead purge": list[Change],
-    "tasks list": list[TaskView],
-    "tasks show": TaskView,
-    "broker check": list[Check],
-    "broker plan": list[Check],
-    "doctor": list[Check],
-    "config show": list[Setting],
-    "bench": Measured,
-}
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
-    views = [JobView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting, Measured]
-    _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
-    commands = {}
-    for name, kind in DOCUMENTS.items():
-        if name == "enqueue":
-            one = [{"$ref": f"#/$defs/{view}"} for view in ("Enqueued", "JobView")]
-            commands[name] = {"anyOf": [*one, {"type": "array", "items": one[0]}]}
-        else:
-            [found], _ = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-            commands[name] = found
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What naq's commands print with --json",
-        "type": "object",
-        "properties": commands,
-        "$defs": parts,
-    }

@@ -31,10 +31,21 @@ def load_config(**arguments: Unpack[Settings]) -> Config:
 def load_from(arguments: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Config:
     """`load_config` for arguments in a mapping; `defaults` stand below every source and above `Config`'s own."""
     values: dict[str, object] = dict(defaults or {})
+    values.update((name, value) for name, (_, value) in given_settings(arguments).items())
+    return Config(**cast("dict[str, Any]", values))
+
+
+def given_settings(arguments: Mapping[str, object]) -> dict[str, tuple[str, object]]:
+    """Every setting that some source gives: the source that wins, and its value as the setting holds it.
+
+    Raises:
+        ConfigurationError: as `load_config`.
+    """
+    values: dict[str, tuple[str, object]] = {}
     for source, found in (_from_project(), _from_environment(), ("argument", arguments)):
         for name, value in found.items():
-            values[name] = _read(source, name, value)
-    return Config(**cast("dict[str, Any]", values))
+            values[name] = source, _read(source, name, value)
+    return values
 
 
 def _read(source: str, name: str, value: object) -> object:

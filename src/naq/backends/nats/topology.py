@@ -122,12 +122,17 @@ async def _ensure_stream(js: JetStream, wanted: dict[str, Any], subjects: Subjec
             if not isinstance(error.__cause__, Refused) or error.__cause__.refusal.err_code != errors.STREAM_EXISTS:
                 raise
             found = await js.call(f"STREAM.INFO.{name}")
-    _check_stream(name, found["config"], wanted, is_jobs=name == subjects.jobs)
+    check_stream(name, found["config"], wanted, is_jobs=name == subjects.jobs)
     if name == subjects.jobs and found["state"]["consumer_count"]:
         await _check_consumers(js, subjects)
 
 
-def _check_stream(name: str, has: dict[str, Any], wanted: dict[str, Any], *, is_jobs: bool) -> None:
+def check_stream(name: str, has: dict[str, Any], wanted: dict[str, Any], *, is_jobs: bool) -> None:
+    """Refuse a stream that `has` a configuration other than the one `wanted`.
+
+    Raises:
+        ConfigurationError: says which setting, and what it would lead to.
+    """
     fixed = ["subjects", "retention", "storage", "max_msgs_per_subject", "discard"]
     if is_jobs:
         fixed += ["max_msgs", "max_bytes", "max_age", "allow_msg_schedules"]

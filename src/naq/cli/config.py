@@ -1,0 +1,80 @@
+"""``naq config``: the settings in force, and where each comes from."""
+# ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from naq.cli.common import DEFAULT, Common, make_group, read_config, say
+from naq.cli.output import Column, print_rows
+from naq.cli.views import Setting
+
+app = make_group("config", "See the settings in force, and where each comes from.")
+
+_COLUMNS: Final[tuple[Column[Setting], ...]] = (
+    Column("SETTING", lambda setting: setting.name),
+    Column("VALUE", lambda setting: setting.value),
+    Column("SOURCE", lambda setting: setting.source),
+)
+
+
+@app.command
+def show(
+    *,
+    sources: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    common: Common = DEFAULT,
+) -> None:
+    """Print the settings in force; secrets are hidden. Asks no broker.
+
+    Example: naq config show --sources
+
+    Args:
+        sources: Also print where each comes from: an argument, the environment, pyproject.toml, the app, or default.
+    """
+    from naq.config.fields import KINDS
+    from naq.config.fields import show as show_value
+
+    config: Any = read_config(common)
+    found = _sources(common)
+    settings: list[Setting] = []
+    for name in KINDS:
+        value = getattr(config, name)
+        settings.append(Setting(name=name, value=show_value(name, value), source=_source(found, name, value, common)))
+    print_rows(settings, _COLUMNS if sources else _COLUMNS[:2], common, name="name")
+
+
+@app.command
+def validate(*, common: Common = DEFAULT) -> None:
+    """Check the settings: exit code 0 if they are good, 2 with what is wrong if not. Asks no broker.
+
+    Example: naq config validate -A tasks:app
+    """
+    from naq.cli.common import refuse_memory
+    from naq.exceptions import ConfigurationError
+
+    config = read_config(common)
+    try:
+        refuse_memory(config)
+    except ConfigurationError as error:
+        say(f"note: {error}")
+    say("the settings are good")
+
+
+def _sources(common: Common) -> dict[str, tuple[str, object]]:
+    """Of each setting that is given anywhere: the source that wins, and its value."""
+    from naq.config.load import given_settings
+
+    arguments = {"broker_url": common.broker_url, "namespace": common.namespace}
+    return given_settings({name: value for name, value in arguments.items() if value is not None})
+
+
+def _source(found: dict[str, tuple[str, object]], name: str, value: object, common: Common) -> str:
+    from naq.config import Config
+
+    if name in found and found[name][1] == value:
+        return found[name][0]
+    if getattr(Config(), name) == value:
+        return "default"
+    return f"app {common.app}"

@@ -1,0 +1,70 @@
+"""The JSON Schema of what commands print with --json, published as docs/cli.schema.json."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from naq.cli.views import (
+    Change,
+    Check,
+    Enqueued,
+    JobView,
+    LetterView,
+    QueueView,
+    Setting,
+    TaskView,
+    WorkerView,
+)  # fmt: skip
+
+#: What each command prints with --json; [] around a type means a list of them.
+DOCUMENTS: Final[dict[str, Any]] = {
+    "enqueue": Enqueued | list[Enqueued] | JobView,
+    "jobs list": list[JobView],
+    "jobs show": JobView,
+    "jobs wait": JobView,
+    "jobs cancel": list[Change],
+    "jobs retry": list[Change],
+    "jobs delete": list[Change],
+    "queues list": list[QueueView],
+    "queues show": QueueView,
+    "queues pause": list[Change],
+    "queues resume": list[Change],
+    "queues limit": list[Change],
+    "queues purge": list[Change],
+    "workers list": list[WorkerView],
+    "workers show": WorkerView,
+    "dead list": list[LetterView],
+    "dead show": LetterView,
+    "dead retry": list[Change],
+    "dead discard": list[Change],
+    "dead purge": list[Change],
+    "tasks list": list[TaskView],
+    "tasks show": TaskView,
+    "broker check": list[Check],
+    "broker plan": list[Check],
+    "doctor": list[Check],
+    "config show": list[Setting],
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
+    views = [JobView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
+    _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
+    commands: dict[str, Any] = {}
+    for name, kind in DOCUMENTS.items():
+        if name == "enqueue":
+            one = [{"$ref": f"#/$defs/{view}"} for view in ("Enqueued", "JobView")]
+            commands[name] = {"anyOf": [*one, {"type": "array", "items": one[0]}]}
+        else:
+            [found], _ = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+            commands[name] = found
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What naq's commands print with --json",
+        "type": "object",
+        "properties": commands,
+        "$defs": parts,
+    }
