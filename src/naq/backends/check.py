@@ -11,7 +11,9 @@ from naq.job import PRIORITIES, JobSpec
 from naq.names import check_token, is_token
 
 _BREAKS: Final = {":", " "}  # what would end a header's name on the wire
-_END_OF_TIME: Final = 253402300800.0  # UNIX seconds of the year 10000, which no calendar on the wire can write
+_END_OF_TIME: Final = (
+    9214646400.0  # the year 2262 in UNIX seconds: nanoseconds overflow there, and a broker fires at once
+)
 _LINE: Final = 4  # bytes that stand around a header on the wire, counted as the codec counts them
 
 
@@ -37,7 +39,7 @@ def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -
                 f"priority {job.priority!r} of job {job.id} does not exist: use high, normal or low"
             )
         if job.run_at is not None and not (isfinite(job.run_at) and job.run_at < _END_OF_TIME):
-            raise ConfigurationError(f"run_at of job {job.id} is {job.run_at}: use UNIX seconds before the year 10000")
+            raise ConfigurationError(f"run_at of job {job.id} is {job.run_at}: use UNIX seconds before the year 2262")
         if job.headers is not None:
             _check_headers(job.id, job.headers, max_headers)
         check_token("queue", job.queue)
