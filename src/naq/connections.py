@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from naq import sync
 from naq.backends import from_url
+from naq.codec.caution import caution
 from naq.config import Config, load_config
 from naq.config.load import PREFIX
 
@@ -57,6 +58,7 @@ class Connection:
     """A configuration with an open backend on every event loop that asked for one. Safe in threads."""
 
     def __init__(self, config: Config) -> None:
+        caution(config, "client")
         self._config: Final = config
         self._places: Final[dict[asyncio.AbstractEventLoop, _Place]] = {}
 

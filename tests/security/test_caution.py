@@ -57,6 +57,15 @@ def test_a_client_that_pickles_says_so_once(tmp_path: Path) -> None:
     assert "signing_keys are not set" in said
 
 
+def test_functions_without_an_app_say_so_too(tmp_path: Path) -> None:
+    program = CLIENT.partition("from naq")[0] + (
+        "import naq, json\nfor _ in range(2):\n    naq.enqueue_sync(json.dumps, {1})\n"
+    )
+    said = say(tmp_path, program, NAQ_CODEC="pickle", NAQ_BROKER_URL="memory:")
+    assert said.count("WARNING naq.security codec='pickle': arguments are pickled") == 1
+    assert said.count("PickleWarning: codec='pickle': arguments are pickled") == 1
+
+
 def test_a_worker_that_unpickles_says_so_once(tmp_path: Path) -> None:
     said = say(tmp_path, WORKER, NAQ_CODEC="pickle", NAQ_SIGNING_KEYS=key("a"))
     assert said.count("WARNING naq.security codec='pickle': this worker unpickles arguments") == 1
