@@ -105,11 +105,7 @@ class Executor:
             self._flights.end(flight)
             if flight.abandoned:
                 return
-            settled = await self._settler.settle(flight, outcome)
-            if settled is not None:
-                self._report.ended(flight, outcome, settled)
-                if self._hooks.wanted(flight):
-                    await self._call_back(flight, outcome, settled)
+            await self._settle(flight, outcome)
         except NaqException as error:  # the backend did not answer the look-up; the lease brings the job back
             log.warning("job %s could not be looked up: %s; it comes again", flight.claim.job.id, error)
         except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
@@ -200,13 +196,17 @@ class Executor:
 
     async def _settle_without(self, flight: Flight, outcome: Outcome) -> None:
         try:
-            settled = await self._settler.settle(flight, outcome)
-            if settled is not None:
-                self._report.ended(flight, outcome, settled)
-                if self._hooks.wanted(flight):
-                    await self._call_back(flight, outcome, settled)
+            await self._settle(flight, outcome)
         finally:
             self._flights.remove(flight)
+
+    async def _settle(self, flight: Flight, outcome: Outcome) -> None:
+        """Settle, report, call back; what could be stored counts, not what was hoped for."""
+        told = await self._settler.settle(flight, outcome)
+        if told is not None:
+            self._report.ended(flight, *told)
+            if self._hooks.wanted(flight):
+                await self._call_back(flight, *told)
 
     async def _call_back(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
         """Call the callbacks for `outcome`, unless somebody else's record came first. The claim is none any more."""

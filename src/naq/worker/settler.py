@@ -33,10 +33,11 @@ class Settler:
         self._flights = flights
         self._throttle = Throttle()
 
-    async def settle(self, flight: Flight, outcome: Outcome) -> Settled | None:
+    async def settle(self, flight: Flight, outcome: Outcome) -> tuple[Outcome, Settled] | None:
         """Tell the backend that `flight` ended in `outcome`, again and again until it knows.
 
-        None: the claim was lost first, and nothing was told.
+        What was told, which is a failure where a result was too large to store, and how that ended. None: the claim
+        was lost first, and nothing was told.
         """
         claim = flight.claim
         pause = RETRY_FIRST
@@ -61,7 +62,7 @@ class Settler:
                 log.exception("job %s of %s cannot be settled; it will run again", claim.job.id, flight.name)
                 return None
             else:
-                return answer if isinstance(answer, Settled) else Settled.DONE
+                return outcome, answer if isinstance(answer, Settled) else Settled.DONE
         self._say_lost(flight, outcome)
         return None
 
