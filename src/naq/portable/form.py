@@ -134,7 +134,9 @@ def pack_result(result: Any, status: str, error: str | None, traceback_str: str 
         SerializationError: `result` has no JSON form.
     """
     if status not in FINAL:
-        raise ConfigurationError(f"status {status!r} is no final state; {hint(status, [state.value for state in FINAL])}")
+        raise ConfigurationError(
+            f"status {status!r} is no final state; {hint(status, [state.value for state in FINAL])}"
+        )
     try:
         return _encode(_Result(JobState(status), result, error, traceback_str))
     except (TypeError, ValueError, RecursionError) as wrong:
