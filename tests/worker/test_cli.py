@@ -256,4 +256,4 @@ def test_functions_of_a_module_need_no_app(tmp_path: Path) -> None:
         process.until("ready")
         process.send(signal.SIGTERM)
         assert process.end() == 0
-    assert "app     chores · 0 tasks    queues  default" in process.said
+    assert "app     chores · 1 task    queues  default" in process.said

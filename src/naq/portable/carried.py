@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 class Carried:
     """A job's id and its call, where that is known: the half of `naq.Job` that asks no backend."""
 
-    __slots__ = ("_at", "_call", "error", "id")
+    __slots__ = ("_at", "_call", "_id", "error")
 
     def __init__(self, job_id: str, call: Call[Any] | None, at: float) -> None:
-        self.id: str = job_id
+        self._id = job_id
         self.error: AttemptError | None = None
         self._call = call
         self._at = at
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._id
 
     @property
     def function(self) -> Callable[..., Any]:
