@@ -212,6 +212,21 @@ def test_many_at_once() -> None:
     story(test())
 
 
+def test_more_jobs_at_once_than_children_may_start_at_a_time(tmp_path: Path) -> None:
+    gate, count = tmp_path / "gate", (os.cpu_count() or 1) + 2
+
+    async def test() -> None:
+        async with serving(concurrency=count) as (app, _):
+            jobs = [await start(app, "wait_for", str(gate), str(tmp_path / f"{n}")) for n in range(count)]
+            pids = {await begun(tmp_path / f"{n}") for n in range(count)}
+            assert len(pids) == count, "each has a child of its own"
+            gate.touch()
+            for job in jobs:
+                await job.result(timeout=10)
+
+    story(test())
+
+
 def test_a_worker_that_is_cancelled_takes_its_children_along(tmp_path: Path) -> None:
     from worker_tools import DEADLINE
 

@@ -224,6 +224,8 @@ class Processes:
         finally:
             if child.process is None:
                 self._all.discard(child)
+            if (here := asyncio.current_task()) is not None:  # it starts no more, which those who wait may need to see
+                self._starting.discard(here)
         self._failures, self._pause_until = 0, 0.0
         self._release(child)
 
