@@ -111,11 +111,16 @@ class Receipt:
     The second form (servers with `js_ack_fc_v2`) has the domain and an account hash before the stream.
     """
 
-    __slots__ = ("delivered", "pending", "sequence")
+    __slots__ = ("_words", "delivered", "pending", "sequence")
 
     def __init__(self, receipt: bytes) -> None:
-        words = receipt.split(b".")
+        self._words = words = receipt.split(b".")
         first = 4 if len(words) == 9 else 6
         self.delivered = int(words[first])
         self.sequence = int(words[first + 1])
         self.pending = int(words[first + 4])
+
+    @property
+    def place(self) -> tuple[bytes, int]:
+        """The consumer and the stream sequence: the same for every delivery of a message."""
+        return self._words[3 if len(self._words) == 9 else 5], self.sequence

@@ -104,13 +104,13 @@ class Registry(Events):
     async def workers(self) -> list[WorkerInfo]:
         """Who lives; see `Registry.workers`."""
         self.must_be_open()
-        return [info for info in await self.registered() if info.state != "stopped"]
+        return [info for info, _ in await self.registered() if info.state != "stopped"]
 
-    async def registered(self) -> list[WorkerInfo]:
-        """The same, with those that said goodbye a moment ago."""
+    async def registered(self) -> list[tuple[WorkerInfo, float]]:
+        """The same, with those that said goodbye a moment ago, and when they said so by the broker's clock."""
         subject = self.subjects.worker("*")
         return [
-            info
+            (info, messages.stored_at(message.time))
             async for message in self.js.walk(self.subjects.live, subject)
             if (info := _read(message.data)) is not None
         ]

@@ -46,7 +46,9 @@ class Audit:
         if info is None:
             return 0
         known = int(info["num_pending"]) + int(info["num_ack_pending"])
-        floor = int(info["ack_floor"]["stream_seq"])
+        # With nothing claimed, all that was delivered is settled; a message that was given up holds the floor back.
+        settled = info["ack_floor"] if info["num_ack_pending"] else info["delivered"]
+        floor = int(settled["stream_seq"])
         if stored <= known:
             self._suspects.pop(name, None)
             return 0

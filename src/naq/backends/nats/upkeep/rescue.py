@@ -11,8 +11,10 @@ from typing import Final
 
 from naq import clock
 from naq.backends.base import WorkerInfo
+from naq.backends.nats import messages
 from naq.backends.nats.client.errors import is_no_responders
 from naq.backends.nats.fetch import NAK
+from naq.backends.nats.messages import Receipt
 from naq.backends.nats.registry import Registry
 
 _log = logging.getLogger("naq.upkeep")
@@ -29,12 +31,19 @@ class Rescue:
 
     async def round(self) -> int:
         """Probe every worker that should live; how many claims were handed back."""
-        session, rescued, now = self._session, 0, clock.monotonic()
-        for info in await session.registered():
+        session, rescued = self._session, 0
+        registered = await session.registered()
+        if not registered and not self._seen:
+            return 0
+        # When they said so the broker knows best: we may lead since a moment ago, and their leases run since then.
+        stream = await session.js.call(f"STREAM.INFO.{session.subjects.live}")
+        now, broker_now = clock.monotonic(), messages.stored_at(stream["ts"])
+        for info, said_at in registered:
+            seen = now - max(broker_now - said_at, 0.0)
             before = self._seen.get(info.id)
-            if before is None or before[0].seen_at != info.seen_at:
-                self._seen[info.id] = (info, now)
+            if before is None or before[0] != info:
                 self._silent.pop(info.id, None)
+            self._seen[info.id] = (info, seen)
         for worker_id, (info, seen) in list(self._seen.items()):
             if info.state == "stopped" or now - seen > session.config.lease:
                 self._forget(worker_id)
@@ -63,7 +72,27 @@ class Rescue:
         # The worker renews every third of a lease, so at its last word a claim had two thirds left at least.
         if clock.monotonic() > seen + self._session.config.lease * 2 / 3 - self._session.margin:
             return 0
-        for receipt in info.claims:
+        elsewhere = self._elsewhere(info.id)
+        places = {receipt: _place(receipt) for receipt in info.claims}
+        lost = [receipt for receipt, place in places.items() if place is not None and place not in elsewhere]
+        for receipt in lost:
             self._session.settle(receipt, NAK)
-        _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, len(info.claims))
-        return len(info.claims)
+        _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, len(lost))
+        return len(lost)
+
+    def _elsewhere(self, worker_id: str) -> set[object]:
+        """What other workers say they hold: it may have been given back after the dead one's last word.
+
+        The broker would take a NAK of the old delivery for one of the new.
+        """
+        return {_place(receipt) for info, _ in self._seen.values() if info.id != worker_id for receipt in info.claims}
+
+
+def _place(receipt: bytes) -> tuple[bytes, int] | None:
+    """What a receipt is for: the same for every delivery of a message. None where it is no receipt."""
+    if not receipt.startswith(b"$JS.ACK.") or receipt.split() != [receipt]:
+        return None
+    try:
+        return Receipt(receipt).place
+    except (ValueError, IndexError):
+        return None
