@@ -20,7 +20,7 @@ from naq.handle import Job
 from naq.job import JobRecord
 from naq.names import check_token
 from naq.task import AsyncTask, Call, SyncTask, Task, TaskDecorator, TaskSettings
-from naq.task.call import send
+from naq.task.call import send, send_sync
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess
 from naq.task.naming import name_task
 from naq.task.options import read_task_options
@@ -216,6 +216,15 @@ class Naq:
             NaqException: as `Task.enqueue`; a note on it says which call it was.
         """
         return await send(self, calls)
+
+    def enqueue_many_sync(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """`enqueue_many` for code without an event loop; safe in threads (see `naq.sync`).
+
+        Raises:
+            ConfigurationError: an event loop runs in this thread.
+            NaqException: as `enqueue_many`.
+        """
+        return send_sync(self, calls, instead="await app.enqueue_many(...)")
 
     @property
     def backend(self) -> Backend:

@@ -54,7 +54,7 @@ def test_the_table_of_twins_is_complete() -> None:
     @app.task(name="any")
     def some() -> None: ...
 
-    for thing in (some, some.options(), Job, Queue):
+    for thing in (some, some.options(), app, Job, Queue):
         for name in (name for name in dir(thing) if name.endswith("_sync") and not name.startswith("_")):
             assert f"`{name}`" in page or f"`Job.{name}`" in page, name
             assert hasattr(thing, name.removesuffix("_sync")), f"{name} is a twin of nothing"

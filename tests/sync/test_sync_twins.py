@@ -47,6 +47,8 @@ def test_a_task_is_enqueued_asked_and_cancelled_without_a_loop() -> None:
     assert_type(jobs, list[Job[int]])
     assert [each.status_sync() for each in jobs] == [JobState.QUEUED] * 3
     assert add.enqueue_many_sync([]) == []
+    (mixed,) = app.enqueue_many_sync([add.options(queue="slow").call(1)])
+    assert mixed.record_sync().queue == "slow"
     with pytest.raises(JobNotFoundError):
         app.job("nobody").record_sync()
 
@@ -75,6 +77,7 @@ def test_every_twin_refuses_under_a_running_loop_and_names_the_original() -> Non
         for call, said in [
             (lambda: add.enqueue_sync(1), "task.enqueue"),
             (lambda: add.enqueue_many_sync([add.call(1)]), "task.enqueue_many"),
+            (lambda: app.enqueue_many_sync([add.call(1)]), "app.enqueue_many"),
             (job.result_sync, "job.result"),
             (job.status_sync, "job.status"),
             (job.record_sync, "job.record"),
