@@ -34,6 +34,7 @@ from naq.testing.chaos import (
     read_state,
 )
 from naq.testing.chaos.ops import Excuse
+from rig.foreign import foreign
 from rig.jobs import make_app
 from rig.processes import Process
 
@@ -237,8 +238,21 @@ class Rig:
         """Wait for the end, check everything, and insist that `sometimes` was seen."""
         state = await self.settle(timeout=timeout)
         report = check(self.ops(), state, expected)
-        report.verify(*sometimes)
+        try:
+            report.verify(*sometimes)
+        except AssertionError as error:
+            error.add_note(self._evidence())
+            raise
         return report
+
+    def _evidence(self) -> str:
+        """What the broker and the processes look like when a check has failed: it is gone a moment later."""
+        lines = [f"{each.name}: pid {each.pid}, code {each.code}, {each.printed()[-2000:]}" for each in self.processes]
+        with foreign(self.server.url) as stranger:
+            lines.append(f"JOBS: {stranger.ask('$JS.API.STREAM.INFO.NAQ_rig_JOBS').get('state')}")
+            for lane in ("h", "n", "l"):
+                lines.append(f"{lane}: {stranger.ask(f'$JS.API.CONSUMER.INFO.NAQ_rig_JOBS.default_{lane}')}")
+        return "\n".join([*lines, *(str(line) for line in self.lines()[-50:])])
 
     async def malformed(self, count: int, *, timeout: float = PATIENCE) -> list[DeadLetter]:
         """Wait for `count` dead letters that are no jobs."""
