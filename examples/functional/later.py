@@ -7,7 +7,7 @@ Run, in two terminals:
 
 Prints:
 
-    scheduled scheduled scheduled
+    scheduled
     cancelled: True, and once more: False
     tea
     cake
@@ -27,7 +27,7 @@ def main() -> None:
     cake = naq.enqueue_at_sync(datetime.now(UTC) + timedelta(seconds=1), serve, "cake")
     tea = naq.enqueue_in_sync(timedelta(seconds=0.5), serve, "tea")
     never = naq.enqueue_in_sync(3600, serve, "supper")
-    print(*(job.status_sync() for job in (cake, tea, never)))
+    print(never.status_sync())
 
     first, again = (naq.cancel_scheduled_job_sync(never.job_id) for _ in range(2))
     print(f"cancelled: {first}, and once more: {again}")

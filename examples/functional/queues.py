@@ -10,8 +10,8 @@ Prints:
     images 640x480
     reports 55
     mail sent to ada
-    1 worker, for images, mail, reports
     purged: 2
+    a worker for images, mail, reports
 """
 
 import asyncio
@@ -41,14 +41,14 @@ async def main() -> None:
     for job in jobs:
         print(job.queue_name, await job.result(timeout=10))
 
-    workers = await naq.list_workers()
-    print(len(workers), "worker, for", ", ".join(sorted(workers[0].queues)))
-
     # Nobody works on this one.
     idle = naq.Queue("idle")
     for _ in range(2):
         await idle.enqueue(send, "nobody")
     print("purged:", await idle.purge())
+
+    for worker in await naq.list_workers():
+        print("a worker for", ", ".join(sorted(worker.queues)))
     await naq.disconnect()
 
 
