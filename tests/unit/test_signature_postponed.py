@@ -63,7 +63,9 @@ RECEIPT = Receipt("x", datetime(2026, 7, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
-    "func", [send, Sender().send, Caller(), logged(send), functools.partial(send, when=None)], ids=repr
+    "func",
+    [send, Sender().send, Caller(), logged(send), functools.partial(send, when=None)],
+    ids=["function", "method", "callable", "decorated", "partial"],
 )
 def test_postponed_annotations_are_resolved(func: Callable[..., Any]):
     signature = Signature.of(func)
