@@ -74,7 +74,7 @@ def test_a_record_comes_back_as_it_was_also_through_json(settings: Mapping[str, 
         {"reason": "because"},
         {"task": "shop.send\nshop.send"},
     ],
-    ids=str,
+    ids=["queue", "task", "run", "state", "result", "errors", "reason", "two lines"],
 )
 def test_a_changed_record_is_not_taken(settings: Mapping[str, Any], changes: dict[str, Any]) -> None:
     made, config = seal(settings)
