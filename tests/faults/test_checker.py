@@ -237,7 +237,8 @@ def test_readiness_that_tells_the_truth_passes() -> None:
 
 def test_readiness_that_lies_is_found() -> None:
     assert kinds(outage((1.0, True)), ended()) == {"false readiness"}
-    assert kinds(outage((1.0, True), (12.0, False)), ended()) == {"late readiness"}
+    later: list[Op] = [*outage((1.0, True), (12.0, False)), *enqueued(at=50.0), *ran(at=51.0)]
+    assert kinds(later, ended(stored(at=52.0))) == {"late readiness"}
     assert kinds(outage((1.0, True), (12.0, False), (46.0, True)), ended()) == {"late readiness"}
 
 

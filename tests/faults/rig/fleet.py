@@ -44,6 +44,7 @@ RESUMED: Final = 2.0  # seconds beyond the lease in which a dead worker's jobs m
 PATIENCE: Final = 30.0  # seconds to wait for anything; a machine under load is slow, not wrong
 LONGEST: Final = 100.0  # seconds a test may take; below the time limit of pytest, which says less
 LOOK: Final = 0.02  # seconds between two looks
+_TOLD: Final = ("delivered", "ack_floor", "num_ack_pending", "num_redelivered", "num_waiting", "num_pending")
 SETTINGS: Final = {
     "NAQ_LEASE": f"{LEASE:g}",
     "NAQ_HEARTBEAT_INTERVAL": "1",
@@ -250,8 +251,8 @@ class Rig:
         lines = [f"{each.name}: pid {each.pid}, code {each.code}, {each.printed()[-2000:]}" for each in self.processes]
         with foreign(self.server.url) as stranger:
             lines.append(f"JOBS: {stranger.ask('$JS.API.STREAM.INFO.NAQ_rig_JOBS').get('state')}")
-            for lane in ("h", "n", "l"):
-                lines.append(f"{lane}: {stranger.ask(f'$JS.API.CONSUMER.INFO.NAQ_rig_JOBS.default_{lane}')}")
+            info = stranger.ask("$JS.API.CONSUMER.INFO.NAQ_rig_JOBS.default_n")
+            lines.append(f"lane: { {name: info.get(name) for name in _TOLD} }")
         return "\n".join([*lines, *(str(line) for line in self.lines()[-50:])])
 
     async def malformed(self, count: int, *, timeout: float = PATIENCE) -> list[DeadLetter]:

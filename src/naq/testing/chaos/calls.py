@@ -54,17 +54,18 @@ def check_readiness(history: History, state: FinalState, expected: Expected) -> 
         for pid, said in by_pid.items():
             # Who started later, or died meanwhile, has nothing to say about this outage.
             if fault.pid in {0, pid} and said[0].at < fault.at and not history.died(pid, after=0.0):
-                out += _check_outage(fault, pid, said, expected)
+                out += _check_outage(fault, pid, said, expected, ended=history.ended)
     return out
 
 
-def _check_outage(fault: Fault, pid: int, said: list[Health], expected: Expected) -> list[Violation]:
+def _check_outage(fault: Fault, pid: int, said: list[Health], expected: Expected, *, ended: float) -> list[Violation]:
     out: list[Violation] = []
     by = fault.at + expected.unready_within
     if by < fault.until and _ready_at(said, by):
         text = f"process {pid} still said ready {expected.unready_within:g} s into: {fault.name}"
         out.append(Violation("K", "false readiness", "", text))
-    if not _ready_at(said, fault.until + expected.ready_within):
+    by = fault.until + expected.ready_within
+    if by <= ended and not _ready_at(said, by):
         text = f"process {pid} was not ready {expected.ready_within:g} s after: {fault.name}"
         out.append(Violation("K", "late readiness", "", text))
     return out

@@ -33,6 +33,7 @@ class History(Struct, frozen=True, kw_only=True):
         unsure: jobs that may be stored although nobody knows: unknown outcomes and producers that died.
         executions: oldest first.
         healed: when the last fault was over; 0 where there was none.
+        ended: when the last operation was written; what would have come later, nobody knows.
     """
 
     enqueues: list[Enqueue]
@@ -43,6 +44,7 @@ class History(Struct, frozen=True, kw_only=True):
     accepted: dict[str, float]
     unsure: set[str]
     healed: float
+    ended: float
 
     @classmethod
     def of(cls, ops: Iterable[Op]) -> Self:
@@ -64,6 +66,7 @@ class History(Struct, frozen=True, kw_only=True):
             accepted=accepted,
             unsure={op.job for op in enqueues if op.stage == "unknown" or (op.pid, op.number, op.job) not in outcomes},
             healed=max((fault.until for fault in faults), default=0.0),
+            ended=max((op.at for op in ordered), default=0.0),
         )
 
     def attempts(self) -> dict[Attempt, list[Ran]]:
