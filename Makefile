@@ -30,9 +30,13 @@ demo: $(VENV)/.naq ## run real jobs on the bundled broker and watch their states
 PYTEST := $(BIN)/python -m pytest
 AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
 
-test: $(VENV)/.tools ## run the tests (under 15 minutes on 2 cores)
-	$(PYTEST) -q -n 2 --dist loadfile --ignore=tests/faults $(ARGS) || $(AGAIN)
-	$(PYTEST) -q tests/faults $(ARGS) || $(AGAIN)
+test: $(VENV)/.tools ## run the tests (under 15 minutes on 2 cores); ARGS="..." runs pytest with these instead
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) -q -n 2 --dist loadfile --ignore=tests/faults || $(AGAIN)
+	$(PYTEST) -q tests/faults || $(AGAIN)
+endif
 
 check: format lint types layers sizes ## format, lint, types, layers, file sizes
 
