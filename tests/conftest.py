@@ -1,4 +1,7 @@
-"""What holds for every test: a component that a machine lacks may skip a test, but never in CI.
+"""What holds for every test: where its helpers are, and that a component that a machine lacks never skips it in CI.
+
+A test module goes by its path (``--import-mode=importlib``), so that two folders may have one of the same name. What
+lies beside it to be imported (``worker_tools``, ``rig``) is found here.
 
 A skip whose reason begins with "missing:" says that something could have been installed and was not. With ``NAQ_CI=1``
 such a skip is a failure, so that a green run means that everything ran (CONTRIBUTING.md).
@@ -7,9 +10,13 @@ such a skip is a failure, so that a green run means that everything ran (CONTRIB
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+sys.path += sorted(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 MISSING = "missing:"
 # Taken out of the environment: to naq, NAQ_ and a name is a setting, and one that it does not know is an error.
