@@ -104,12 +104,15 @@ class JetStream:
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACKOFF_MOST)
 
-    async def try_call(self, subject: str, body: dict[str, Any] | None = None, *, absent: int) -> dict[str, Any] | None:
-        """As `call`, but None where the refusal is the error code `absent`."""
+    async def try_call(
+        self, subject: str, body: dict[str, Any] | None = None, *, absent: int | frozenset[int]
+    ) -> dict[str, Any] | None:
+        """As `call`, but None where the refusal is the error code `absent`, or one of them."""
+        codes = {absent} if isinstance(absent, int) else absent
         try:
             return await self.call(subject, body)
         except BackendError as error:
-            if isinstance(error.__cause__, Refused) and error.__cause__.refusal.err_code == absent:
+            if isinstance(error.__cause__, Refused) and error.__cause__.refusal.err_code in codes:
                 return None
             raise
 

@@ -38,6 +38,7 @@ class Cancel(Signals):
         if await self.store(_record(place), first=place.job.run == 1) is not Settled.DONE:
             return CancelResult.FINISHED
         await self._remove(place)
+        await self.applied()
         # Handed out between our look and the delete: its worker finds the record, and is told.
         await self.send(Signal(kind="cancel", subject=job_id))
         return CancelResult.REMOVED

@@ -15,6 +15,8 @@ from naq.exceptions import ConfigurationError
 from naq.names import check_token
 
 AT: Final = "Naq-At"  # when it happened, in UNIX seconds; without it, when it was stored
+LOOK_AGAIN: Final = 0.1  # seconds; a replica may not have had yet what was stored a moment before we asked
+HINT_LOST: Final = 5.0  # seconds that a lost hint costs
 
 
 class Events(Letters):
@@ -44,6 +46,7 @@ class Events(Letters):
 
         tokens = [self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
         until, cursor = clock.monotonic() + wait, int(after or 0)
+        patience = LOOK_AGAIN
         try:
             while True:
                 news.clear()
@@ -56,10 +59,10 @@ class Events(Letters):
                     cursor = found[-1].sequence
                     continue
                 try:
-                    async with asyncio.timeout(min(left, 5.0)):  # a lost hint costs five seconds at most
+                    async with asyncio.timeout(min(left, patience)):
                         await news.wait()
                 except TimeoutError:
-                    continue
+                    patience = HINT_LOST
         finally:
             for token in tokens:
                 self.link.unlisten(token)

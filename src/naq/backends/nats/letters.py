@@ -55,12 +55,27 @@ class Letters(Queues):
         )
         await self.know(queue)
         subject = self.subjects.ready(queue, priority, job_id).encode()
-        try:
-            await self.courier.publish(subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout)
-        except Conflict as conflict:
-            if conflict.first_try:
-                return False  # it is in line already: somebody else was quicker
-        await self.js.delete(self.subjects.dead, letter.sequence)
+        while True:
+            try:
+                await self.courier.publish(
+                    subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout
+                )
+            except Conflict as conflict:
+                if conflict.first_try:
+                    if await self._remove_leftover(job_id, run):
+                        continue
+                    return False  # it is in line already: somebody else was quicker
+            await self.js.delete(self.subjects.dead, letter.sequence)
+            return True
+
+    async def _remove_leftover(self, job_id: str, run: int) -> bool:
+        """Whether what stands in the way of run `run` was only a run before it, whose ack is still on its way."""
+        place = await self.place(job_id)
+        if place is None:
+            return True
+        if place.job.run >= run:
+            return False
+        await self.js.delete(self.subjects.jobs, place.message.sequence)
         return True
 
 

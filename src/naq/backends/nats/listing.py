@@ -33,6 +33,8 @@ class Listing(Letters):
         if limit > 0 and not (states and FINAL.issuperset(states)):
             async for message in self._backwards(self.subjects.jobs, f"{self.subjects.prefix}.j.*.{where}.>"):
                 record = await self._listed(message, delivered)
+                if record.state is JobState.RUNNING and await self._has_ended(record):
+                    continue
                 if not states or record.state in states:
                     found[record.id] = record
                     if len(found) == limit:
@@ -40,6 +42,11 @@ class Listing(Letters):
         if limit > 0 and (not states or not FINAL.isdisjoint(states)):
             await self._ended(where, states, limit, found)
         return list(found.values())
+
+    async def _has_ended(self, record: JobRecord) -> bool:
+        """Whether a job that seems to run has its final record, and only its ack is on the way."""
+        known = await self.record_of(record.id)
+        return known is not None and known.run >= record.run
 
     async def _ended(self, where: str, states: Collection[JobState], limit: int, found: dict[str, JobRecord]) -> None:
         """Add final records to `found`, each job's latest, unless the job is in line again."""

@@ -84,6 +84,7 @@ class Queues(Cancel):
         timers = await self.js.call(
             f"STREAM.PURGE.{self.subjects.jobs}", {"filter": self.subjects.timers(queue)}, timeout=60, slow=True
         )
+        await self.applied()
         return removed + int(timers["purged"])
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:

@@ -10,6 +10,7 @@ from naq.backends.base import LEASE_MARGIN, Health
 from naq.backends.nats import topology
 from naq.backends.nats.api import JetStream
 from naq.backends.nats.broker.address import Held, resolve
+from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.client.courier import Courier
 from naq.backends.nats.client.link import UNHEARD, Link
 from naq.backends.nats.client.puller import Puller
@@ -18,6 +19,7 @@ from naq.config import Config
 from naq.exceptions import NaqConnectionError
 from naq.names import check_token
 
+REPLICA_LAG: Final = 0.1  # seconds that a replica may be behind its leader; single milliseconds while all is well
 _CLOSED: Final = "this backend was closed: make a new one"
 
 
@@ -122,6 +124,14 @@ class Session:
             raise NaqConnectionError(_CLOSED)
         if not self._ready:
             raise NaqConnectionError("this backend is not open: await open() first")
+
+    async def applied(self) -> None:
+        """Until every replica has carried out what its leader confirmed.
+
+        A consumer may be led elsewhere than its stream, and go on handing out what has just been deleted there.
+        """
+        if get_mode(self.config.durability).replicas > 1:
+            await asyncio.sleep(REPLICA_LAG)
 
     async def know(self, queue: str, *, wait: float | None = None) -> None:
         """Make sure that the lanes of `queue` exist, within `wait` seconds."""
