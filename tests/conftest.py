@@ -19,8 +19,11 @@ import pytest
 sys.path += sorted(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 MISSING = "missing:"
-# Taken out of the environment: to naq, NAQ_ and a name is a setting, and one that it does not know is an error.
-IN_CI = os.environ.pop("NAQ_CI", "") not in {"", "0"}
+# Taken out of the environment: to naq, NAQ_ and a name is a setting, and one that it does not know is an error. The
+# other name is for the processes of pytest-xdist, which inherit what is left.
+IN_CI = os.environ.pop("NAQ_CI", "") not in {"", "0"} or "PYTEST_NAQ_CI" in os.environ
+if IN_CI:
+    os.environ["PYTEST_NAQ_CI"] = "1"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 MISSING = "missing: redis; pip install redis"
 TESTS = {
@@ -21,14 +23,14 @@ OPTIONS = ["-p", "no:cacheprovider", "-ra", "--continue-on-collection-errors"]
 OTHER = "import pytest\n@pytest.mark.skip(reason='Windows has no signals')\ndef test_it(): ...\n"
 
 
-def run(folder: Path, tests: dict[str, str], *, ci: bool) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, tests: dict[str, str], *options: str, ci: bool) -> subprocess.CompletedProcess[str]:
     """What pytest makes of `tests` (a file each, by name) under this repository's conftest."""
     (folder / "conftest.py").write_bytes(CONFTEST.read_bytes())
     for name, test in tests.items():
         (folder / f"test_{name}.py").write_text(test, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NAQ_"))}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, "--rootdir", str(folder), str(folder)],
+        [sys.executable, "-m", "pytest", *OPTIONS, *options, "--rootdir", str(folder), str(folder)],
         cwd=folder,
         env={**environment, "NAQ_CI": "1" if ci else "0"},
         capture_output=True,
@@ -37,8 +39,9 @@ def run(folder: Path, tests: dict[str, str], *, ci: bool) -> subprocess.Complete
     )
 
 
-def test_in_ci_a_missing_component_is_a_failure_that_says_which(tmp_path: Path) -> None:
-    done = run(tmp_path, TESTS, ci=True)
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_in_ci_a_missing_component_is_a_failure_that_says_which(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = run(tmp_path, TESTS, *options, ci=True)
     assert done.returncode not in {0, 5}, done.stdout
     for name in TESTS:
         assert re.search(rf"test_{name}\.py\S* was skipped in CI: {MISSING}", done.stdout), done.stdout
