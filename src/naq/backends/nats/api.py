@@ -16,6 +16,8 @@ from naq.exceptions import BackendError
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
+STALE_MOST: Final = 20  # tries to find a replica that is up to date ...
+STALE_PAUSE: Final = 0.05  # ... and seconds between two; one is behind for single milliseconds while all is well
 BATCH: Final = 256  # messages asked for at once by a walk; some 100 KB of jobs
 
 
@@ -158,17 +160,29 @@ class JetStream:
         return [_direct(payload, parse_headers(header)) for payload, header in parts]
 
     async def walk(self, stream: str, subject: str, *, after: int = 0, limit: int = 0) -> AsyncIterator[Message]:
-        """The messages on `subject` (a filter) in order of sequence, at most `limit` (0: all)."""
-        seen = 0
+        """The messages on `subject` (a filter) in order of sequence, at most `limit` (0: all).
+
+        Any replica may answer. Where all are asked for, the leader is asked whether that was all.
+        """
+        seen = stale = 0
         while True:
             size = min(BATCH, limit - seen) if limit else BATCH
             part = await self.batch(stream, subject, after=after, limit=size) if size > 0 else []
             for message in part:
                 yield message
+            if part:
+                seen += len(part)
+                after = part[-1].sequence
             if len(part) < size or not part:
-                return
-            seen += len(part)
-            after = part[-1].sequence
+                if limit or stale >= STALE_MOST or not await self._is_behind(stream, subject, after):
+                    return
+                stale += 1
+                await asyncio.sleep(STALE_PAUSE)
+
+    async def _is_behind(self, stream: str, subject: str, after: int) -> bool:
+        """Whether the leader has messages on `subject` above `after`."""
+        newest = await self.last(stream, subject)
+        return newest is not None and newest.sequence > after
 
     async def delete(self, stream: str, sequence: int) -> bool:
         """Delete by sequence, queued or in flight; False if it is not there (any more)."""

@@ -92,7 +92,7 @@ class Fetch(Session):
             words = messages.Receipt(receipt)
             lane.backlog = words.pending
             if not is_token(job_id):
-                self.spawn(self.refuse(lane.queue, receipt, payload, header, "the job id in the subject is no name"))
+                self.spawn(self._refuse_id(lane.queue, receipt, payload, header))
                 continue
             claims.append(
                 Claim(
@@ -242,16 +242,19 @@ class Fetch(Session):
         """The request to cancel a job, if there is one."""
         return self.js.last(self.subjects.state, self.subjects.cancel_mark(job_id), timeout=timeout)
 
+    async def _refuse_id(self, queue: str, receipt: bytes, payload: bytes, header: bytes) -> None:
+        with contextlib.suppress(NaqException):  # it comes again
+            await self.refuse(queue, receipt, payload, header, "the job id in the subject is no name")
+
     async def refuse(self, queue: str, receipt: bytes, payload: bytes, header: bytes, reason: str) -> None:
-        """Keep a message that is no job as a dead letter, raw, then drop it. Raises nothing: it comes again."""
+        """Keep a message that is no job as a dead letter, raw, then drop it."""
         kept = messages.parse_headers(header) if header else {}
         lines = f"{messages.REASON}: {messages.header_value(reason)}\r\n" + "".join(
             f"Naq-Was-{name}: {messages.header_value(value)}\r\n" for name, value in kept.items() if is_token(name)
         )
         subject = self.subjects.malformed(queue, new_id()).encode()
-        with contextlib.suppress(NaqException):
-            await self.courier.publish(subject, payload, messages.block(lines), timeout=self.config.publish_timeout)
-            self.settle(receipt, b"+TERM " + messages.header_value(reason).encode())
+        await self.courier.publish(subject, payload, messages.block(lines), timeout=self.config.publish_timeout)
+        self.settle(receipt, b"+TERM " + messages.header_value(reason).encode())
 
     def settle(self, receipt: bytes, word: bytes) -> None:
         """Tell the broker what became of a delivery; unanswered and unrepeated, because the record is the truth."""

@@ -7,6 +7,7 @@ later (`fetch`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from naq.backends.nats.client.lane import Lane
@@ -35,9 +36,12 @@ class Recall(Fetch):
 
     async def recall(self, queue: str) -> None:
         """Have every worker hand back what it has not taken of `queue`, and ask anew."""
-        await self.courier.gather(self.subjects.recall(queue), PATIENCE)
+        await asyncio.gather(
+            self._give_back(self.puller.lanes.get(queue, [])),  # our own to the end, however long it takes
+            self.courier.gather(self.subjects.recall(queue), PATIENCE),
+        )
 
-    async def _give_back(self, lanes: list[Lane], reply: bytes) -> None:
+    async def _give_back(self, lanes: Sequence[Lane], reply: bytes = b"") -> None:
         for lane in lanes:
             lane.withdraw()
         await self.link.flush()  # now all that was on its way is here

@@ -144,6 +144,8 @@ class Settle(Recall):
         self.must_be_open()
         job = claim.job
         await self.refuse(job.queue, claim.receipt, job.payload, messages.block(messages.describe(job)), reason)
+        # Replicas may carry the TERM out a moment later, and its id would still seem to be running.
+        await self.js.delete(self.subjects.jobs, messages.Receipt(claim.receipt).sequence)
 
     async def drop(self, claim: Claim) -> None:
         """Ack and store nothing; see `JobQueue.drop`."""
