@@ -9,10 +9,11 @@ from typing import Final
 from naq import clock
 from naq.backends.base import EnqueueResult
 from naq.backends.check import check_jobs
-from naq.backends.nats import messages
+from naq.backends.nats import batch, messages
+from naq.backends.nats.broker.durability import get_mode
+from naq.backends.nats.client import ingest
 from naq.backends.nats.client.courier import Answer
 from naq.backends.nats.client.errors import Conflict
-from naq.backends.nats.client.ingest import WORTH_IT, Ingest
 from naq.backends.nats.session import Session
 from naq.faults import fault, is_armed
 from naq.job import JobSpec, new_id
@@ -38,17 +39,24 @@ class Enqueue(Session):
         if len(jobs) == 1:
             future, nonce = self._publish(jobs[0], timeout)
             return [await self._outcome(jobs[0], future, nonce)]
-        if len(jobs) < WORTH_IT or not all(job.fresh for job in jobs):
+        if len(jobs) < (batch.WORTH_IT if self._syncs else ingest.WORTH_IT) or not all(job.fresh for job in jobs):
             return await self._many(jobs, timeout)
         # New ids cannot be taken, so nobody needs to be told of each; one that is settles it by compare-and-set.
-        stored = await self._ingest(jobs)
-        results = [EnqueueResult(job.id) for job in jobs[:stored]]
-        if stored < len(jobs):
-            results += await self._many(jobs[stored:], timeout, again=True)
+        until = clock.monotonic() + timeout
+        results = [EnqueueResult(job.id) for job in jobs]
+        for unknown in await self._in_bulk(jobs, until):
+            left = max(until - clock.monotonic(), 0.0)
+            part = jobs[unknown.start : unknown.stop]
+            results[unknown.start : unknown.stop] = await self._many(part, left, again=True)
         return results
 
-    async def _ingest(self, jobs: Sequence[JobSpec]) -> int:
-        """Store new jobs in one batch of the broker's; how many, from the first, are known to be stored."""
+    @property
+    def _syncs(self) -> bool:
+        """Whether the broker syncs to disk at every write, so that writes had better come in batches."""
+        return get_mode(self.config.durability).atomic_batches
+
+    async def _in_bulk(self, jobs: Sequence[JobSpec], until: float) -> list[range]:
+        """Store new jobs by the broker's means for many; those of which it is not known that they are stored."""
         now = clock.now()
         half = len(jobs) // 2 if is_armed("enqueue.mid_batch") else -1
 
@@ -59,7 +67,11 @@ class Enqueue(Session):
             subject, header, _ = self._address(job, now)
             return subject, header, job.payload
 
-        return await Ingest(self.link).store(len(jobs), build)
+        if self._syncs:
+            sizes = [len(job.payload) for job in jobs]
+            return await batch.Batches(self.link).store(len(jobs), build, sizes.__getitem__, until=until)
+        stored = await ingest.Ingest(self.link).store(len(jobs), build, until=until)
+        return [range(stored, len(jobs))] if stored < len(jobs) else []
 
     async def _many(self, jobs: Sequence[JobSpec], timeout: float, *, again: bool = False) -> list[EnqueueResult]:
         """One pipelined publish a job. `again`: an earlier try may have stored some of them."""

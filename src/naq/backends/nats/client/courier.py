@@ -39,6 +39,7 @@ class _Entry:
         "header",
         "is_publish",
         "payload",
+        "refusals",
         "subject",
         "tries",
         "try_timeout",
@@ -65,6 +66,7 @@ class _Entry:
         self.try_timeout = try_timeout
         self.try_until = 0.0
         self.tries = 0
+        self.refusals = 0
 
 
 class Courier:
@@ -269,10 +271,17 @@ class Courier:
         if entry is None:
             return  # an answer to a try that was given up; a later one was taken
         if header and not payload and errors.is_no_responders(header):
+            entry.tries -= 1  # it reached nobody
             self._again(entry)
             return
         if entry.is_publish and payload[2:7] == b"error":
             refusal = errors.refusal(payload)
+            if refusal.err_code == errors.CAS_IN_FLIGHT:
+                # What stands in its way is not stored yet, and without a majority never will be. It may be our own
+                # first try: taken for an answer, it would be reported as stored.
+                entry.tries -= 1
+                self._again(entry)
+                return
             if refusal.will_pass:
                 self._again(entry)
                 return
@@ -289,7 +298,8 @@ class Courier:
 
     def _again(self, entry: _Entry) -> None:
         """Try again after a pause that grows: nobody may answer until a leader is elected."""
-        pause = min(BACKOFF_FIRST * 2 ** min(entry.tries, 8), BACKOFF_MOST) * random.uniform(0.5, 1.0)
+        entry.refusals += 1
+        pause = min(BACKOFF_FIRST * 2 ** min(entry.refusals, 8), BACKOFF_MOST) * random.uniform(0.5, 1.0)
         entry.try_until = clock.monotonic() + pause
 
     def _resend_all(self) -> None:

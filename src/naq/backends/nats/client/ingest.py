@@ -16,7 +16,9 @@ from typing import Final
 import msgspec
 from nats.nuid import NUID
 
+from naq import clock
 from naq.backends.nats.client.link import Link
+from naq.backends.nats.client.wire import Wire
 
 _log = logging.getLogger("naq.nats")
 
@@ -24,6 +26,9 @@ FLOW: Final = 256  # messages to an answer
 WINDOW: Final = 2048  # messages sent beyond the last answer; some 500 KB, and more than a round trip carries
 SILENCE: Final = 2.0  # seconds without an answer after which the batch is given up; as long as one try of a publish
 WORTH_IT: Final = 32  # messages from which a batch beats single publishes: it takes a round trip to begin
+MOST_UNSENT: Final = 8 * 1024 * 1024  # bytes that wait for the socket, above which we wait for it too ...
+CHECK: Final = 8  # ... looked at once in so many messages: small ones never come near it
+DRAIN: Final = 0.002  # seconds between two looks at a full socket
 _START, _APPEND, _COMMIT = b"0", b"1", b"2"
 
 Build = Callable[[int], tuple[bytes, bytes, bytes]]
@@ -52,9 +57,14 @@ class Ingest:
         self._begun = False
         self._over = False
         self._stored = 0
+        self._until = float("inf")
 
-    async def store(self, count: int, build: Build) -> int:
-        """Store messages 0 to `count`; how many of them, from the beginning, are known to be stored."""
+    async def store(self, count: int, build: Build, *, until: float) -> int:
+        """Store messages 0 to `count`; how many of them, from the beginning, are known to be stored.
+
+        `until`: monotonic seconds at which to stop waiting.
+        """
+        self._until = until
         wire = self._link.wire
         if wire is None:
             return 0
@@ -70,6 +80,8 @@ class Ingest:
                     b"HPUB %b %b%d.%b.$FI %d %d\r\n%b%b\r\n"
                     % (subject, prefix, number, operation, size, size + len(payload), header, payload)
                 )
+                if not number % CHECK and wire.unsent > MOST_UNSENT:
+                    await self._drained(wire)
                 if number == 1 or number - self._stored >= WINDOW:
                     await self._room(number)
                     if self._over or self._link.wire is not wire:
@@ -86,10 +98,21 @@ class Ingest:
             if not await self._hear():
                 self._over = True
 
+    async def _drained(self, wire: Wire) -> None:
+        """Until the socket has taken most of what was sent; gives the batch up where it takes nothing."""
+        given_up = min(clock.monotonic() + SILENCE, self._until)
+        left = wire.unsent
+        while left > MOST_UNSENT and not self._over:
+            await asyncio.sleep(DRAIN)
+            if wire.unsent < left:
+                given_up = min(clock.monotonic() + SILENCE, self._until)
+            left = wire.unsent
+            self._over = self._over or clock.monotonic() >= given_up or not wire.is_connected
+
     async def _hear(self) -> bool:
         self._news.clear()
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(min(SILENCE, max(self._until - clock.monotonic(), 0))):
                 await self._news.wait()
         except TimeoutError:
             return False
