@@ -50,7 +50,7 @@ types: $(VENV)/.tools ## pyright, strict, on src and tests
 	$(BIN)/basedpyright
 
 layers: $(VENV)/.tools ## import-linter: no module imports from a layer above it
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 sizes: $(VENV)/.tools ## no file over 400 lines, no exceptions
 	$(BIN)/python tools/sizes.py

@@ -50,6 +50,11 @@ def test_links_lead_somewhere(name: str) -> None:
     assert broken(name) == []
 
 
+def test_the_index_lists_every_page() -> None:
+    listed = set(LINK.findall(read("docs/index.md")))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - listed == {"index.md"}
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_python_that_is_shown_is_a_part_of_an_example(name: str) -> None:
     examples = [path.read_text(encoding="utf-8") for path in (ROOT / "examples").rglob("*.py")]
