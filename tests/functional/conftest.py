@@ -14,7 +14,7 @@ from naq.testing.broker import bundled_server
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server() -> Generator[str]:
     with bundled_server() as running:
         yield running.url

@@ -21,7 +21,8 @@ from naq.exceptions import BrokerTooOld, NaqConnectionError
 from naq.testing.broker import bundled_server
 from naq.testing.proxy import DOWN, FaultProxy
 
-OLD = os.environ.get("NAQ_TEST_OLD_NATS_URL", "nats://127.0.0.1:4222")
+# Taken out of the environment: to naq, NAQ_ and a name is a setting, and one that it does not know is an error.
+OLD = os.environ.pop("NAQ_TEST_OLD_NATS_URL", "nats://127.0.0.1:4222")
 
 
 @story

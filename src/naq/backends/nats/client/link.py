@@ -72,6 +72,7 @@ class Link:
         self._up = asyncio.Event()
         self._failed: NaqConnectionError | None = None
         self._last_error = ""
+        self._refused = False  # whether that error was the server's own word
         self._seen: list[str] = []
         self._closing = False
         self._mute_since = float("-inf")
@@ -182,7 +183,7 @@ class Link:
                     await self._dial(wire)
                 except (OSError, nats_errors.Error, TimeoutError, NaqConnectionError) as error:
                     if not isinstance(error, nats_errors.NoServersError):
-                        self._last_error = str(error) or type(error).__name__
+                        self._remember(error)
                     if isinstance(error, BrokerTooOld):
                         self._failed = error
                         self._up.set()
@@ -194,7 +195,7 @@ class Link:
                     pause = min(pause * 2, REDIAL_MOST)
                     continue
                 pause, said_at = REDIAL_FIRST, -SAY_AGAIN
-                self._failed, self._last_error = None, ""
+                self._failed, self._last_error, self._refused = None, "", False
                 self.wire = wire
                 self._up.set()
                 self._tell(self.on_up)
@@ -222,8 +223,19 @@ class Link:
 
     async def _note(self, error: Exception) -> None:
         """Keep what nats-py found wrong with a server; where all fail it says only that there are no more."""
+        self._remember(error)
+        _log.debug("nats: %s", error)
+
+    def _remember(self, error: Exception) -> None:
+        """Keep `error` to be shown, unless it is the mere end of a connection and the server has said why it ends it.
+
+        A refused login is answered with a word and a closed socket, and the socket may be noticed first.
+        """
+        is_end = isinstance(error, ConnectionResetError | BrokenPipeError | nats_errors.UnexpectedEOF)
+        if is_end and self._refused:
+            return
+        self._refused = isinstance(error, nats_errors.Error) and not is_end
         self._last_error = str(error) or type(error).__name__
-        _log.debug("nats: %s", self._last_error)
 
     def _check(self, info: dict[str, Any]) -> None:
         version = str(info.get("version", "0"))
