@@ -16,6 +16,8 @@ MAX_TASK: Final = 200  # characters; module path plus qualified name
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _TASK: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,199}", re.ASCII)
 
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}", re.ASCII)
+
 is_token = _TOKEN.fullmatch
 is_task_name = _TASK.fullmatch
 
@@ -45,3 +47,14 @@ def check_task(value: str) -> str:
     if not isinstance(value, str) or not _TASK.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise _refuse("task name", value, "1 to 200 letters, digits, '_', '-', '.' or ':', beginning with a letter")
     return value
+
+
+def check_key(kind: str, key: str) -> str:
+    """`key`, if it may name an entry of `kind`: one to four names joined by ``.``.
+
+    Raises:
+        ConfigurationError: says what is allowed.
+    """
+    if not isinstance(key, str) or not _KEY.fullmatch(key):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise _refuse(f"key of {kind}", key, "1 to 4 names joined by '.', each 1 to 64 letters, digits, '_' or '-'")
+    return key

@@ -198,6 +198,20 @@ class MakesSignalsUp(Mutant):
         await super().send(signal)
 
 
+class ComparesNothing(Mutant):
+    async def put(
+        self, kind: str, key: str, value: bytes, *, expect: int | None = None, ttl: float | None = None
+    ) -> int | None:
+        return await super().put(kind, key, value, ttl=ttl)
+
+
+class KeepsEntriesForEver(Mutant):
+    async def put(
+        self, kind: str, key: str, value: bytes, *, expect: int | None = None, ttl: float | None = None
+    ) -> int | None:
+        return await super().put(kind, key, value, expect=expect)
+
+
 CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (LosesWhatIsReleased, conformance.TestRelease.test_it_goes_to_the_next),
     (CountsReleases, conformance.TestRelease.test_it_goes_to_the_next),
@@ -227,6 +241,8 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
     (RepeatsEvents, conformance.TestEvents.test_a_cursor_resumes),
     (HasTwoLeaders, conformance.TestLeadership.test_one_leads),
+    (ComparesNothing, conformance.TestEntries.test_counting_together),
+    (KeepsEntriesForEver, conformance.TestEntries.test_what_runs_out),
     (MakesSignalsUp, conformance.TestSignals.test_what_is_heard_was_sent),
 ]
 

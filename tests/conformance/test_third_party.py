@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from naq.backends.base import EventLog, JobAdmin, JobQueue, Registry, Signals
+from naq.backends.base import Entries, EventLog, JobAdmin, JobQueue, Registry, Signals
 from naq.testing import conformance
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def test_the_example_runs_where_only_pytest_is(tmp_path: Path) -> None:
 
 
 def test_every_method_of_the_seam_is_on_the_page() -> None:
-    for protocol in (JobQueue, JobAdmin, EventLog, Registry, Signals):
+    for protocol in (JobQueue, JobAdmin, EventLog, Registry, Entries, Signals):
         [row] = [line for line in PAGE.splitlines() if line.startswith(f"| `{protocol.__name__}`")]
         named = set(re.findall(r"`(\w+)`", row)) - {protocol.__name__}
         assert named == {name for name in vars(protocol) if callable(vars(protocol)[name]) and name[0] != "_"}

@@ -8,153 +8,58 @@ holder) refuses one that is none with `ConfigurationError`, before anything else
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from enum import StrEnum
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Protocol, runtime_checkable
 
-from msgspec import Struct
-
+from naq.backends.values import (
+    LEASE,
+    LEASE_MARGIN,
+    RECORD_TTL,
+    SHORT_LEASE_SHARE,
+    CancelResult,
+    Claim,
+    DeadLetter,
+    EnqueueResult,
+    Entry,
+    Event,
+    Extended,
+    Health,
+    Maintained,
+    QueueStats,
+    Settled,
+    Signal,
+    WorkerInfo,
+    lease_margin,
+)
 from naq.job import JobRecord, JobSpec, JobState
 
-LEASE = 30.0  # seconds a claim lasts unless extended; a crashed worker's jobs run again after this
-LEASE_MARGIN = 2.0  # seconds before the broker's deadline at which a claim's own deadline lies: never settle in between
-SHORT_LEASE_SHARE = 0.25  # of a lease: the margin where LEASE_MARGIN would be more than that (leases under 8 s, tests)
-RECORD_TTL = 7 * 86400.0  # seconds a final record is kept, and with it the identity of the job
-
-
-def lease_margin(lease: float) -> float:
-    """Seconds before the end of a `lease` at which its claim's `deadline` lies."""
-    return min(LEASE_MARGIN, lease * SHORT_LEASE_SHARE)
-
-
-class EnqueueResult(Struct, frozen=True, gc=False):
-    """`job_id` is stored. `duplicate`: a job of this id was there already, and nothing was added."""
-
-    job_id: str
-    duplicate: bool = False
-
-
-class Claim(Struct, frozen=True, kw_only=True):
-    """A worker's exclusive right to a job until `deadline`.
-
-    Attributes:
-        job: what to run.
-        receipt: opaque; what the backend needs to settle or extend, on any connection.
-        deadline: monotonic seconds (`naq.clock.monotonic`) after which the holder must not settle it.
-        delivered: how often this attempt was handed out, this time included; more than 1 means that a holder was
-            lost or gave it back. Counted anew after `retry`, and after `release` with a delay.
-        claimed_at: monotonic seconds.
-    """
-
-    job: JobSpec
-    receipt: bytes
-    deadline: float
-    delivered: int = 1
-    claimed_at: float = 0.0
-
-
-class Extended(Struct, frozen=True):
-    """What `extend` learned: new deadlines by job id, and the ids known to be cancelled or lost."""
-
-    deadlines: Mapping[str, float]
-    cancelled: frozenset[str] = frozenset()
-    lost: frozenset[str] = frozenset()
-
-
-class Settled(StrEnum):
-    """How a settling ended."""
-
-    DONE = "done"
-    SUPERSEDED = "superseded"  # somebody else's final record was there first; ours was dropped
-
-
-class CancelResult(StrEnum):
-    """What `cancel` did."""
-
-    REMOVED = "removed"  # it was waiting and will never run
-    REQUESTED = "requested"  # it is running; its worker is told, and told again if it dies
-    FINISHED = "finished"  # it had ended already
-    UNKNOWN = "unknown"  # no such job
-
-
-class Maintained(Struct, frozen=True):
-    """What one round of upkeep mended; all zero is the normal case."""
-
-    overdue: int = 0  # due timers that had got stuck
-    repaired: int = 0  # messages stored but not deliverable
-    rescued: int = 0  # claims of dead workers handed back
-
-
-class QueueStats(Struct, frozen=True):
-    """A queue at one moment. Counts are of jobs."""
-
-    queue: str
-    queued: int = 0
-    running: int = 0
-    scheduled: int = 0  # scheduled or retrying
-    paused: bool = False
-    limit: int | None = None  # fleet-wide concurrency
-
-
-class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A job that failed for good (`failed`), or a message that is no job at all (`malformed`), kept for a person.
-
-    `payload` are the raw bytes as they arrived; `headers` too. Nothing of a malformed one was ever interpreted.
-    """
-
-    id: str
-    kind: Literal["failed", "malformed"]
-    queue: str
-    reason: str
-    payload: bytes
-    headers: dict[str, str] = {}
-    at: float = 0.0
-
-
-class WorkerInfo(Struct, frozen=True, kw_only=True):
-    """A worker as it last described itself; it vanishes when it stops saying so.
-
-    `claims` are the receipts it holds, so that somebody else can hand them back if it dies.
-    """
-
-    id: str
-    queues: list[str]
-    tasks: list[str] = []
-    concurrency: int = 1
-    running: int = 0
-    processed: int = 0
-    failed: int = 0
-    host: str = ""
-    pid: int = 0
-    version: str = ""
-    started_at: float = 0.0
-    seen_at: float = 0.0
-    state: Literal["starting", "running", "stopping", "stopped"] = "running"
-    claims: list[bytes] = []
-
-
-class Event(Struct, frozen=True, kw_only=True):
-    """Something that happened to a job, for the history. `data` is an encoded JSON object."""
-
-    kind: str
-    job_id: str
-    queue: str
-    data: bytes
-    at: float = 0.0
-
-
-class Signal(Struct, frozen=True, kw_only=True):
-    """A hint between processes; may be lost. `subject` is a job id or a queue."""
-
-    kind: Literal["wake", "cancel", "pause", "resume"]
-    subject: str
-
-
-class Health(Struct, frozen=True):
-    """Whether the backend works right now. `ready` is True only when it was heard of within 15 s."""
-
-    ready: bool
-    detail: str = ""
+__all__ = [
+    "LEASE",
+    "LEASE_MARGIN",
+    "RECORD_TTL",
+    "SHORT_LEASE_SHARE",
+    "Backend",
+    "CancelResult",
+    "Claim",
+    "DeadLetter",
+    "EnqueueResult",
+    "Entries",
+    "Entry",
+    "Event",
+    "EventLog",
+    "Extended",
+    "Health",
+    "JobAdmin",
+    "JobQueue",
+    "Maintained",
+    "QueueStats",
+    "Registry",
+    "Settled",
+    "Signal",
+    "Signals",
+    "WorkerInfo",
+    "lease_margin",
+]
 
 
 class JobQueue(Protocol):
@@ -375,6 +280,36 @@ class Registry(Protocol):
         ...
 
 
+class Entries(Protocol):
+    """Small values by name, changed by compare-and-set: schedules, limits, keys that may be taken once.
+
+    What they mean is said above the seam, once for all backends (docs/adr/0009). A kind is one name, a key one to
+    four joined by ``.``; any other is refused with `ConfigurationError`.
+    """
+
+    async def put(
+        self, kind: str, key: str, value: bytes, *, expect: int | None = None, ttl: float | None = None
+    ) -> int | None:
+        """Keep `value` under `key`; its version, or None, and nothing done, where what is there is not as expected.
+
+        `expect` is the version that must be there, 0 for none at all; None overwrites whatever it is. After `ttl`
+        seconds (at least 1; stores may round up to the next whole second) it is gone; None: it stays.
+        """
+        ...
+
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """What is kept under `key` now, or None."""
+        ...
+
+    async def entries(self, kind: str, *, under: str = "") -> list[Entry]:
+        """All of a kind, or those whose key is `under` with one more name or several behind it; by key."""
+        ...
+
+    async def remove(self, kind: str, key: str, *, expect: int | None = None) -> bool:
+        """Remove what is under `key`, where `expect` is given only that version; whether it was removed."""
+        ...
+
+
 class Signals(Protocol):
     """Best effort: everything must also work with every signal lost."""
 
@@ -388,5 +323,5 @@ class Signals(Protocol):
 
 
 @runtime_checkable
-class Backend(JobQueue, JobAdmin, EventLog, Registry, Signals, Protocol):
-    """All five protocols in one object; what `naq.backends.from_url` returns."""
+class Backend(JobQueue, JobAdmin, EventLog, Registry, Entries, Signals, Protocol):
+    """All six protocols in one object; what `naq.backends.from_url` returns."""

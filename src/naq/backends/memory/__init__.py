@@ -13,6 +13,7 @@ from typing import Final
 from naq import clock
 from naq.backends.base import Backend
 from naq.backends.memory.admin import AdminPart
+from naq.backends.memory.entries import EntryPart
 from naq.backends.memory.events import EventPart
 from naq.backends.memory.queue import QueuePart
 from naq.backends.memory.registry import RegistryPart
@@ -26,7 +27,7 @@ _stores: Final[dict[tuple[str, str], tuple[Store, Callable[[], None]]]] = {}  # 
 _lock: Final = threading.Lock()
 
 
-class MemoryBackend(QueuePart, SettlePart, AdminPart, EventPart, RegistryPart):
+class MemoryBackend(QueuePart, SettlePart, AdminPart, EventPart, RegistryPart, EntryPart):
     """All of the seam over one `Store`."""
 
 

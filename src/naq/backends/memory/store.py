@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from naq import clock
 from naq.backends.base import Claim, Signal, WorkerInfo, lease_margin
+from naq.backends.base import Entry as KeptEntry
 from naq.backends.memory.deadlines import Deadlines
 from naq.backends.memory.line import Entry, Line
 from naq.backends.memory.records import Dead, Log, Records
@@ -41,6 +42,8 @@ class Store:
         self.dead: Final = Dead()
         self.workers: Final[dict[str, tuple[float, WorkerInfo]]] = {}
         self.leaders: Final[dict[str, tuple[float, str]]] = {}
+        self.entries: Final[dict[tuple[str, str], tuple[float, KeptEntry]]] = {}  # with the monotonic time of its end
+        self.versions = 0
         self.finals: Final[dict[str, Bell]] = {}
         self.logged: Final = Bell()
         self.listeners: Final[WeakSet[Ear]] = WeakSet()  # weak: a listener nobody reads any more is gone

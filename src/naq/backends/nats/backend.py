@@ -7,9 +7,10 @@ Session (connection) <- Enqueue, Fetch <- Recall <- Settle <- Find <- Wait <- Si
 from __future__ import annotations
 
 from naq.backends.nats.enqueue import Enqueue
+from naq.backends.nats.entries import Entries
 from naq.backends.nats.listing import Listing
 from naq.backends.nats.upkeep import Upkeep
 
 
-class NatsBackend(Enqueue, Listing, Upkeep):
+class NatsBackend(Enqueue, Listing, Entries, Upkeep):
     """Jobs on NATS JetStream. Belongs to the event loop that opened it."""

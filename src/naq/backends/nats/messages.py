@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Final
 
@@ -70,6 +71,11 @@ def schedule(subjects: Subjects, job: JobSpec, when: float) -> str:
     """Header lines of a timer: at `when` the broker puts the message on the ready subject, replacing what is there."""
     target = subjects.ready(job.queue, job.priority, job.id)
     return f"{SCHEDULE}: {at(when)}\r\n{TARGET}: {target}\r\n{ROLLUP}: sub\r\n"
+
+
+def ttl(seconds: float) -> str:
+    """The header line after which a message is gone; the broker counts whole seconds, at least one."""
+    return f"Nats-TTL: {max(1, math.ceil(seconds))}s\r\n"
 
 
 def block(lines: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Final
 
 import msgspec
@@ -46,11 +45,6 @@ def _holder(data: bytes) -> str:
         return ""
 
 
-def _ttl(seconds: float) -> str:
-    """The header line; the broker counts whole seconds, at least one."""
-    return f"Nats-TTL: {max(1, math.ceil(seconds))}s\r\n"
-
-
 def _alive(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
     """Interest is the answer; nobody needs to say anything."""
 
@@ -65,7 +59,7 @@ class Registry(Events):
         if worker.id not in self._probed:
             self._probed[worker.id] = self.link.listen(self.subjects.probe(worker.id), _alive)
         await self.courier.publish(
-            subject.encode(), _encode(worker), messages.block(_ttl(ttl)), timeout=self.config.publish_timeout
+            subject.encode(), _encode(worker), messages.block(messages.ttl(ttl)), timeout=self.config.publish_timeout
         )
 
     def on_linked(self) -> None:
@@ -98,7 +92,7 @@ class Registry(Events):
         there = await self.js.last(self.subjects.live, subject)
         if there is not None and (info := _read(there.data)) is not None:
             gone = replace(info, state="stopped", claims=[])
-            header = messages.block(_ttl(self.config.worker_ttl))
+            header = messages.block(messages.ttl(self.config.worker_ttl))
             await self.courier.publish(subject.encode(), _encode(gone), header, timeout=self.config.publish_timeout)
 
     async def workers(self) -> list[WorkerInfo]:
@@ -127,7 +121,7 @@ class Registry(Events):
         guard = f"{messages.EXPECT}: {there.sequence if there is not None else 0}\r\n"
         try:
             await self.courier.publish(
-                subject.encode(), _encode(_Leader(holder)), messages.block(guard + _ttl(ttl)), timeout=ttl
+                subject.encode(), _encode(_Leader(holder)), messages.block(guard + messages.ttl(ttl)), timeout=ttl
             )
         except Conflict:
             return None

@@ -89,6 +89,10 @@ class Subjects:
         """Where a cancel request sticks."""
         return f"{self.prefix}.k.cancel.{job_id}"
 
+    def entry(self, kind: str, key: str) -> str:
+        """Where a small value is kept; `key` may be a filter."""
+        return f"{self.prefix}.k.n.{kind}.{key}"
+
     def worker(self, worker_id: str) -> str:
         """Where a worker says that it lives."""
         return f"{self.prefix}.l.worker.{worker_id}"

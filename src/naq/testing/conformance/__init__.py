@@ -16,8 +16,8 @@ import pytest
 
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
-    "bench", "cancel", "complete", "discard", "enqueue", "errors", "events", "fetch", "leases", "listing", "maintain",
-    "queues", "registry", "retry", "signals", "wait",
+    "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "leases", "listing",
+    "maintain", "queues", "registry", "retry", "signals", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
@@ -31,6 +31,7 @@ from naq.testing.conformance.cancel import (  # noqa: E402
 from naq.testing.conformance.complete import TestComplete, TestFirstWriterWins  # noqa: E402
 from naq.testing.conformance.discard import TestDiscard, TestReject, TestRequeue  # noqa: E402
 from naq.testing.conformance.enqueue import TestDelay, TestEnqueue, TestSameId  # noqa: E402
+from naq.testing.conformance.entries import TestEntries  # noqa: E402
 from naq.testing.conformance.errors import TestLifecycle, TestNames, TestRefused  # noqa: E402
 from naq.testing.conformance.events import TestEvents  # noqa: E402
 from naq.testing.conformance.fetch import TestFetch, TestPriorities  # noqa: E402
@@ -56,6 +57,7 @@ __all__ = [
     "TestDelay",
     "TestDiscard",
     "TestEnqueue",
+    "TestEntries",
     "TestEvents",
     "TestExtend",
     "TestFetch",
