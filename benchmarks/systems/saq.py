@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from redis.asyncio import Redis
+from saq.queue.base import JobError
 from saq.queue.redis import RedisQueue
 
 from benchmarks.settings import CONCURRENCY, redis_url, windows
@@ -46,7 +47,14 @@ class Saq:
             await asyncio.gather(*(queue.enqueue("job", index=index) for index in window))
 
     async def call(self, job: int) -> None:
-        assert await queue.apply("job", index=job, poll_interval=POLL_INTERVAL) == job
+        while True:
+            try:
+                assert await queue.apply("job", index=job, poll_interval=POLL_INTERVAL) == job
+                return
+            except JobError as error:
+                # A worker that starts sweeps a job away that is just being handed out, as if its worker were dead.
+                if "swept" not in str(error):
+                    raise
 
     async def pending(self, jobs: int) -> int:
         del jobs
