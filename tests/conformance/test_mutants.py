@@ -157,6 +157,21 @@ class ForgetsCancelMarks(Mutant):
         return None
 
 
+class LeavesTimersBehind(Mutant):
+    async def run_now(self, job_id: str) -> bool:
+        entry = self._store.jobs.get(job_id)
+        if entry is None or entry.spec.run_at is None:
+            return False
+        await self.enqueue([replace(entry.spec, id=f"{job_id}-now", run_at=None)])
+        return True
+
+
+class LetsEverybodyWin(Mutant):
+    async def run_now(self, job_id: str) -> bool:
+        await super().run_now(job_id)
+        return True
+
+
 class CannotPause(Mutant):
     async def pause(self, queue: str) -> None:
         self._store.line(queue)
@@ -235,6 +250,8 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (StoresPartOfABatch, conformance.TestRefused.test_a_payload_that_is_too_large),
     (CancelsInWordsOnly, conformance.TestCancelWaiting.test_queued),
     (ForgetsCancelMarks, conformance.TestCancelRunning.test_the_next_holder_is_told),
+    (LeavesTimersBehind, conformance.TestRunNow.test_a_scheduled_job),
+    (LetsEverybodyWin, conformance.TestRunNow.test_one_of_many_wins),
     (CannotPause, conformance.TestPause.test_nothing_is_handed_out),
     (HasNoLimits, conformance.TestLimit.test_it_holds_over_all_instances),
     (AnswersWithTheFirstRun, conformance.TestRequeue.test_it_is_seen_as_waiting),

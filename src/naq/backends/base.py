@@ -177,6 +177,13 @@ class JobAdmin(Protocol):
         """Make sure that a waiting job never runs, and that a running one is told; never both cancelled and done."""
         ...
 
+    async def run_now(self, job_id: str) -> bool:
+        """Scheduled or retrying -> queued at once, the attempt as it was; whether this call did it.
+
+        Of several callers one wins. False, and nothing done, for a job in any other state, or that is not known.
+        """
+        ...
+
     async def requeue(self, job_id: str) -> bool:
         """The dead letter of a failed job -> queued, as a new run from attempt 1; the letter is gone.
 

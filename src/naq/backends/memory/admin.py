@@ -75,6 +75,19 @@ class AdminPart(SignalPart):
         await self.send(Signal(kind="cancel", subject=job_id))
         return CancelResult.REQUESTED
 
+    async def run_now(self, job_id: str) -> bool:
+        """Scheduled or retrying -> queued."""
+        await self._yield()
+        check_token("job id", job_id)
+        store = self._store
+        with store.lock:
+            store.advance()
+            entry = store.jobs.get(job_id)
+            if entry is None or entry.state not in {JobState.SCHEDULED, JobState.RETRYING}:
+                return False
+            store.set_off(entry)
+            return True
+
     async def requeue(self, job_id: str) -> bool:
         """A failed job -> queued, as a new run."""
         await self._yield()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 from weakref import WeakSet
 
+import msgspec
+
 from naq import clock
 from naq.backends.base import Claim, Signal, WorkerInfo, lease_margin
 from naq.backends.base import Entry as KeptEntry
@@ -80,6 +82,12 @@ class Store:
         entry.line.waiting += 1
         self._timers.push(run_at, entry)
         entry.line.bell.ring_before(clock.monotonic() + run_at - clock.now())
+
+    def set_off(self, entry: Entry) -> None:
+        """Put an entry that waits for a time in line; its timer is void from here on."""
+        entry.line.waiting -= 1
+        entry.spec = msgspec.structs.replace(entry.spec, run_at=None)
+        self._ready(entry)
 
     def hand_back(self, entry: Entry) -> None:
         """Running -> queued, first in line."""

@@ -1,7 +1,7 @@
 """The whole backend: every protocol of the seam, one file a verb below it.
 
-Session (connection) <- Enqueue, Fetch <- Recall <- Settle <- Find <- Wait <- Signals <- Cancel <- Queues <- Letters
-<- Events <- Registry <- Upkeep: each adds its methods, and uses only those before it.
+Session (connection) <- Enqueue, Fetch <- Recall <- Settle <- Find <- Wait <- Signals <- Cancel <- Early <- Queues
+<- Letters <- Events <- Registry <- Upkeep: each adds its methods, and uses only those before it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ REPUBLISH: Final = "Naq-Republish"
 SCHEDULE: Final = "Nats-Schedule"
 TARGET: Final = "Nats-Schedule-Target"
 ROLLUP: Final = "Nats-Schedule-Rollup"
+SCHEDULER: Final = "Nats-Scheduler"
+NEXT: Final = "Nats-Schedule-Next"
 _OWN: Final = frozenset({FRESH, NONCE, ATTEMPT, RUN, REASON, REPUBLISH})
 
 # The header of nearly every job and record, built once. A new message on its subject, or none.

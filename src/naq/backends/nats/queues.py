@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from naq.backends.base import QueueStats
-from naq.backends.nats.cancel import Cancel
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
+from naq.backends.nats.early import Early
 from naq.backends.nats.subjects import ALL_LANES, consumer
 from naq.backends.nats.topology import MAX_ACK_PENDING, ensure_lane
 from naq.exceptions import ConfigurationError
@@ -18,7 +18,7 @@ from naq.names import check_token, is_token
 FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")  # the API wants an end
 
 
-class Queues(Cancel):
+class Queues(Early):
     """`JobAdmin.pause`, `resume`, `limit`, `purge` and `stats`."""
 
     async def pause(self, queue: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
     "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "leases", "listing",
-    "maintain", "queues", "registry", "retry", "signals", "wait",
+    "maintain", "queues", "registry", "retry", "run_now", "signals", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
@@ -42,6 +42,7 @@ from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
 from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
 from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa: E402
 from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
+from naq.testing.conformance.run_now import TestRunNow  # noqa: E402
 from naq.testing.conformance.signals import TestSignals  # noqa: E402
 from naq.testing.conformance.wait import TestGet, TestWait  # noqa: E402
 
@@ -81,6 +82,7 @@ __all__ = [
     "TestRelease",
     "TestRequeue",
     "TestRetry",
+    "TestRunNow",
     "TestSameId",
     "TestSignals",
     "TestStats",

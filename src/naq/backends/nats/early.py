@@ -1,0 +1,51 @@
+"""Letting a timer go off before its time: one publish removes it and puts its job in line, so one caller wins."""
+
+from __future__ import annotations
+
+from naq.backends.nats import messages
+from naq.backends.nats.cancel import Cancel
+from naq.backends.nats.client.errors import Conflict
+from naq.backends.nats.find import Place
+from naq.job import JobState, new_id
+from naq.names import check_token
+
+_WAITS = frozenset({JobState.SCHEDULED, JobState.RETRYING})
+
+
+class Early(Cancel):
+    """`JobAdmin.run_now`."""
+
+    async def run_now(self, job_id: str) -> bool:
+        """Put a job that waits for a time in line; see `JobAdmin.run_now`."""
+        self.must_be_open()
+        check_token("job id", job_id)
+        place = await self.place(job_id)
+        return place is not None and place.state in _WAITS and await self.set_off(place)
+
+    async def set_off(self, place: Place, *, run_at: float | None = None) -> bool:
+        """Replace a timer, or a job parked as one, by its job in line, or by a timer for `run_at`; whether we did it.
+
+        The broker takes the timer out and stores the job in one step, on condition that the timer is the one we saw.
+        """
+        job, timer = place.job, place.message
+        nonce = new_id()
+        lines = (
+            f"{messages.EXPECT}: {timer.sequence}\r\n{messages.EXPECT_ON}: {timer.subject}\r\n"
+            f"{messages.SCHEDULER}: {timer.subject}\r\n{messages.NEXT}: purge\r\n{messages.NONCE}: {nonce}\r\n"
+            + messages.describe(job)
+        )
+        target = self.subjects.ready(job.queue, job.priority, job.id, job.key)
+        if run_at is not None:
+            lines += messages.schedule(self.subjects, job, run_at)
+            target = self.subjects.timer(job.queue, job.priority, job.id, job.key)
+        try:
+            await self.courier.publish(
+                target.encode(), job.payload, messages.block(lines), timeout=self.config.publish_timeout
+            )
+        except Conflict as conflict:
+            if conflict.first_try:
+                return False  # it went off by itself, was cancelled, or somebody else was quicker
+            there = await self.js.last(self.subjects.jobs, self.subjects.any_of(job.id))
+            # An earlier try of ours whose answer was lost: the job is in line by our doing, or has left it since.
+            return there is None or there.headers.get(messages.NONCE) == nonce
+        return True
