@@ -78,7 +78,7 @@ def naq_worker(module: str, *, folder: Path, url: str) -> Generator[None]:
         process.terminate()
         assert process.wait(DEADLINE) == 0, log.read_text()
         (starting,) = [line for line in log.read_text().splitlines() if '"starting"' in line]
-        assert json.loads(starting)["queues"] == ["default"]
+        assert json.loads(starting)["naq.queues"] == ["default"]
     finally:
         process.kill()
         process.wait()
@@ -140,4 +140,4 @@ def test_logging_for_scripts_shows_naqs_lines_and_leaves_the_rest_alone(tmp_path
     first, second, third = done.stderr.splitlines()
     assert first.endswith("  once")
     assert second == "by Python's own rule"
-    assert (json.loads(third)["message"], json.loads(third)["job_id"]) == ("as JSON", "a")
+    assert (json.loads(third)["message"], json.loads(third)["naq.job_id"]) == ("as JSON", "a")

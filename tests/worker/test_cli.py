@@ -195,15 +195,15 @@ def test_a_worker_for_people(tmp_path: Path) -> None:
 
 def test_a_worker_for_machines(tmp_path: Path) -> None:
     with Process(tmp_path, calls="ok bad") as process:
-        process.until('"event": "failed"')
-        process.until('"event": "succeeded"')
+        process.until('"event.action": "failed"')
+        process.until('"event.action": "succeeded"')
         process.send(signal.SIGINT)
         assert process.end() == 0
     lines = [json.loads(line) for line in process.said.splitlines()]
-    events = {line["event"]: line for line in lines if "event" in line}
+    events = {line["event.action"]: line for line in lines if "event.action" in line}
     assert {"starting", "ready", "started", "succeeded", "failed"} <= set(events)
-    assert (events["succeeded"]["task"], events["succeeded"]["attempt"]) == ("ok", 1)
-    assert events["ready"]["queues"] == ["default"]
+    assert (events["succeeded"]["naq.task"], events["succeeded"]["naq.attempt"]) == ("ok", 1)
+    assert events["ready"]["naq.queues"] == ["default"]
 
 
 def test_log_level_keeps_jobs_out_of_the_log(tmp_path: Path) -> None:
