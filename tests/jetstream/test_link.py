@@ -280,3 +280,17 @@ async def test_several_servers_one_of_which_is_there(server: ServerProcess) -> N
     for url in (f"nats://127.0.0.1:{nobody},{server.url}", f"{server.url},nats://127.0.0.1:{nobody}"):
         async with opened(url, connect_timeout=5.0) as backend:
             assert backend.health().ready
+
+
+@pytest.mark.parametrize(("lease", "every"), [(30.0, 0.75), (600.0, link.PROBE), (1.0, 0.025)])
+@story
+async def test_how_often_it_asks_depends_on_what_must_be_known(
+    server: ServerProcess, lease: float, every: float
+) -> None:
+    """Each question wakes both sides. Only who claims jobs needs to know well when the broker sent something."""
+    async with opened(server.url, "idle", lease=lease) as backend:
+        assert backend.link.probe_every == link.PROBE
+        await backend.fetch(["idle"], limit=1, lease=lease, wait=0.01)
+        assert backend.link.probe_every == every
+        before = backend.link.fenced_at
+        await until(lambda: backend.link.fenced_at > before, "the answer to a probe", within=10)

@@ -23,8 +23,8 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds a job must have run before its `started` event is worth a write; most have ended by then.
 STARTED_AFTER: Final = 0.5
-#: Seconds between two sweeps.
-SWEEP: Final = 0.25
+#: Seconds between two sweeps, while there are jobs and while there are none.
+SWEEP, IDLE_SWEEP = 0.25, 0.5
 #: Events kept while the backend is away; older ones are dropped, since records say how jobs ended in any case.
 MOST: Final = 10_000
 
@@ -55,6 +55,7 @@ class Journal(Service):
 
     async def run_once(self) -> int:
         """Note who has been running for a while, and write what is pending; how many events that was."""
+        self.interval = SWEEP if len(self._flights) else IDLE_SWEEP
         before = clock.monotonic() - STARTED_AFTER
         for flight in self._flights.snapshot():
             if flight.phase is Phase.RUNNING and not flight.announced and flight.begun_at <= before:

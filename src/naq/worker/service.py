@@ -64,9 +64,9 @@ class Service:
     async def _loop(self, nudged: asyncio.Event) -> None:
         while True:
             nudged.clear()
-            pause = self.interval
             try:
                 await self.run_once()
+                pause = self.interval
                 self.rounds += 1
                 self.done_at = clock.monotonic()
             except NaqException as error:

@@ -18,6 +18,8 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds the main loop may take to answer before somebody is told.
 BLOCKED: Final = 1.0
+#: Seconds between two questions to a loop that has no job: each wakes it.
+IDLE: Final = 4.0
 _NOT_THE_TASKS: Final = (
     str(Path(__file__).parents[1]),
     sysconfig.get_path("stdlib"),
@@ -42,6 +44,7 @@ class Watchdog(Service):
         self._thread = thread
         self._limit = limit
         self._asked_at: float | None = None
+        self._last_at = float("-inf")
         self._told = False
 
     @property
@@ -54,7 +57,10 @@ class Watchdog(Service):
         """Ask, or see whether an answer is overdue; 1 if somebody was told."""
         now = clock.monotonic()
         if self._asked_at is None:
+            if not len(self._flights) and now - self._last_at < IDLE:
+                return 0
             self._asked_at, self._told = now, False
+            self._last_at = now
             self._main.call_soon_threadsafe(self._answer)
         elif not self._told and now - self._asked_at >= self._limit:
             self._told = True

@@ -15,8 +15,9 @@ from naq.backends.base import Claim, Extended
 from naq.backends.nats import messages, topology
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.lane import Delivered, Lane
+from naq.backends.nats.client.link import PROBE
 from naq.backends.nats.session import Session
-from naq.backends.nats.subjects import ALL_LANES, consumer
+from naq.backends.nats.subjects import ALL_LANES, consumer, key_of
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.job import new_id
 from naq.names import is_token
@@ -26,6 +27,7 @@ _log = logging.getLogger("naq.nats")
 COMPLAIN_EVERY: Final = 10.0  # seconds between two log lines about lanes that are gone
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
+PROBES: Final = 40  # in a lease: how exactly its beginning is known; what is not known is taken off it
 
 
 class Fetch(Session):
@@ -88,15 +90,17 @@ class Fetch(Session):
         span = self.config.lease - self.margin
         for lane, since, delivered in taken:
             subject, receipt, payload, header = delivered
-            job_id = subject[subject.rindex(b".") + 1 :].decode("utf-8", "replace")
+            at = subject.rindex(b".")
+            job_id = subject[at + 1 :].decode("utf-8", "replace")
             words = messages.Receipt(receipt)
             lane.backlog = words.pending
             if not is_token(job_id):
                 self.spawn(self._refuse_id(lane.queue, receipt, payload, header))
                 continue
+            key = "" if subject[at - 2 : at] == b".-" else key_of(subject.decode("utf-8", "replace"))
             claims.append(
                 Claim(
-                    job=messages.read_job(job_id, lane.queue, lane.priority, payload, header),
+                    job=messages.read_job(job_id, lane.queue, lane.priority, payload, header, key),
                     receipt=receipt,
                     deadline=since + span,
                     delivered=words.delivered,
@@ -116,6 +120,7 @@ class Fetch(Session):
             lane.open("_INBOX." + NUID().next().decode())
             made.append(lane)
         self.puller.lanes[queue] = made
+        self.link.probe_every = min(PROBE, self.config.lease / PROBES)
         self.on_joined(queue)
         return made
 

@@ -30,6 +30,7 @@ REDIAL_MOST: Final = 2.0  # seconds; a fleet must not knock harder than this at 
 UNHEARD: Final = 12.0  # seconds without a byte from the server after which we are not ready: 15 s are promised
 BLOCKED: Final = 1.0  # seconds between two ticks after which our own loop was blocked, and silence proves nothing
 TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
+PROBE: Final = 2.0  # seconds between two PINGs of ours where nobody needs to know more exactly when things were sent
 CLOSE: Final = 2.0  # seconds for a connection to close; a web socket waits for its peer to agree
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
 
@@ -54,6 +55,8 @@ class Link:
         shown: the address as people may see it, without secrets.
         server: what the server last said of itself (its INFO).
         on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and every `TICK` seconds.
+        probe_every: seconds that `fenced_at` may lag behind, but for a tick. Each probe wakes both sides, also when
+            nothing else does.
     """
 
     def __init__(self, config: Config, url: str, *, name: str) -> None:
@@ -66,6 +69,7 @@ class Link:
         self.on_up: list[Callable[[], None]] = []
         self.on_down: list[Callable[[], None]] = []
         self.on_tick: list[Callable[[], None]] = []
+        self.probe_every = PROBE
         self._subscriptions: dict[int, Subscription] = {}
         self._next = 0
         self._task: asyncio.Task[None] | None = None
@@ -254,6 +258,7 @@ class Link:
 
     async def _watch(self, wire: Wire) -> None:
         """Until `wire` is closed or deaf."""
+        probed_at = float("-inf")
         while wire.is_connected:
             slept_at = clock.monotonic()
             await asyncio.sleep(TICK)
@@ -262,8 +267,10 @@ class Link:
             if now - wire.heard_at > UNHEARD and now - slept_at < BLOCKED:
                 self._last_error = f"nothing heard for {UNHEARD:g} s"
                 return
-            wire.probe()
-            wire.forget_muted()
+            if now - probed_at >= self.probe_every:
+                probed_at = now
+                wire.probe()
+                wire.forget_muted()
             self._tell(self.on_tick)
 
     def _lost(self) -> None:

@@ -1,0 +1,45 @@
+"""What a worker without jobs does to stay awake: as little as will do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from worker_tools import make_app, run, take
+
+from naq.worker.flights import Flight, Flights
+from naq.worker.watchdog import IDLE, Watchdog
+
+
+class _Counting(Watchdog):
+    answered = 0
+
+    def _answer(self) -> None:
+        self.answered += 1
+        super()._answer()
+
+
+def test_a_loop_without_jobs_is_hardly_asked_and_one_with_jobs_every_round() -> None:
+    app = make_app()
+
+    @app.task(name="one")
+    async def one() -> None:
+        return None
+
+    async def test() -> None:
+        flights = Flights()
+        watchdog = _Counting(flights, asyncio.get_running_loop(), thread=threading.get_ident())
+        for _ in range(int(IDLE / watchdog.interval)):  # as many rounds as fit between two questions
+            await watchdog.run_once()
+            await asyncio.sleep(0)
+        assert watchdog.answered == 1
+        await one.enqueue()
+        (claim,) = await take(app, lease=60)
+        flights.add(Flight(claim))
+        for _ in range(5):
+            await watchdog.run_once()
+            await asyncio.sleep(0)
+        assert watchdog.answered == 6
+        await app.close()
+
+    run(test())
