@@ -52,7 +52,7 @@ def test_all_names_are_documented_and_all_documented_names_are_there() -> None:
     try:
         raise ValueError("no good")
     except ValueError:
-        fields = dict.fromkeys(FIELDS, "x") | {"event": "failed", "seconds": 0.25, "colour": "red"}
+        fields: dict[str, Any] = dict.fromkeys(FIELDS, "x") | {"event": "failed", "seconds": 0.25, "colour": "red"}
         line = said(record(level=logging.ERROR, **fields))
     assert set(line) - {"labels.colour"} | {"labels.<name>"} == DOCUMENTED
     assert (line["event.outcome"], line["event.duration"], line["labels.colour"]) == ("failure", 250_000_000, "red")
