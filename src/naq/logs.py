@@ -90,7 +90,7 @@ class JsonFormatter(logging.Formatter):
         for name, value in vars(record).items():
             if name not in _OWN:
                 _add(said, name, value)
-        line = json.dumps(said, default=repr, ensure_ascii=False)
+        line = json.dumps(said, default=repr, ensure_ascii=False, separators=(",", ":"))
         return line.encode("utf-8", "backslashreplace").decode()  # half a character, as JSON writes it
 
 

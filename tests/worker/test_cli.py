@@ -195,8 +195,8 @@ def test_a_worker_for_people(tmp_path: Path) -> None:
 
 def test_a_worker_for_machines(tmp_path: Path) -> None:
     with Process(tmp_path, calls="ok bad") as process:
-        process.until('"event.action": "failed"')
-        process.until('"event.action": "succeeded"')
+        process.until('"event.action":"failed"')
+        process.until('"event.action":"succeeded"')
         process.send(signal.SIGINT)
         assert process.end() == 0
     lines = [json.loads(line) for line in process.said.splitlines()]

@@ -10,6 +10,7 @@ from naq.backends.base import Settled
 from naq.job import JobState
 from naq.worker.flights import Flight, Flights
 from naq.worker.journal import Journal
+from naq.worker.lines import FORM, Lines
 from naq.worker.outcome import Discarded, Outcome, Rejected, Released, Retried, Succeeded
 
 log = logging.getLogger("naq.worker.jobs")
@@ -21,6 +22,7 @@ class Report:
     def __init__(self, flights: Flights, journal: Journal) -> None:
         self._flights = flights
         self._journal = journal
+        self._lines = Lines(log)
 
     def begins(self, flight: Flight) -> None:
         """The task's code is about to be called."""
@@ -79,7 +81,11 @@ class Report:
         }
         if flight.begun_at and event != "started":
             fields["seconds"] = round(clock.monotonic() - flight.begun_at, 6)
-        log.log(level, "%s %s  %s  %s", sign, flight.name or "(unreadable)", job.id, text, extra=fields)
+        name = flight.name or "(unreadable)"
+        if level == logging.INFO and log.isEnabledFor(level):
+            self._lines.say(sign, name, job.id, text, fields)
+        else:
+            log.log(level, FORM, sign, name, job.id, text, extra=fields)
 
 
 def _took(flight: Flight) -> str:
