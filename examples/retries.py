@@ -3,6 +3,7 @@
 Prints:
 
     after 3 attempts: 21.5 degrees
+    printed at attempt 3
     task 'retries.parse' failed at attempt 1: builtins.ValueError: not a number: 'warm'
 """
 
@@ -22,6 +23,15 @@ async def read_sensor() -> str:
     return f"after {attempt} attempts: 21.5 degrees"
 
 
+# A list says how long to wait before each retry, and so how many there are.
+@app.task(retry=[0.1, 0.3])
+def print_out() -> str:
+    attempt = current_context().attempt
+    if attempt < 3:
+        raise OSError("out of paper")
+    return f"printed at attempt {attempt}"
+
+
 # What trying again cannot mend is not tried again.
 @app.task(retry=Retry(max_attempts=5, give_up_on=(ValueError,)))
 async def parse(text: str) -> float:
@@ -34,8 +44,10 @@ async def parse(text: str) -> float:
 async def main() -> None:
     async with app:
         reading = await read_sensor.enqueue()
+        printed = await print_out.enqueue()
         parsed = await parse.enqueue("warm")
         print(await reading.result(timeout=10))
+        print(await printed.result(timeout=10))
         try:
             await parsed.result(timeout=10)
         except JobExecutionError as error:
