@@ -50,6 +50,14 @@ def test_links_lead_somewhere(name: str) -> None:
     assert broken(name) == []
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_tests_that_are_named_exist(name: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", read(name)))
+    if named:
+        tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+        assert {test for test in named if f"def {test}(" not in tests} == set()
+
+
 def test_the_index_lists_every_page() -> None:
     listed = set(LINK.findall(read("docs/index.md")))
     assert {path.name for path in (ROOT / "docs").glob("*.md")} - listed == {"index.md"}
