@@ -34,6 +34,8 @@ class Worker(AppWorker):
         shutdown_timeout: seconds that `stop` lets running jobs go on; default 30.
         imports: modules whose public functions it may run, and nothing else. Default: those of the settings
             (``NAQ_IMPORTS``, ``imports`` in ``[tool.naq]``); where there are none, the script that makes it.
+        health: where ``/live`` and ``/ready`` are served: a port on every interface, or ``HOST:PORT``. Default:
+            nowhere.
 
     A worker for an app takes what `naq.worker.Worker` takes.
 
@@ -52,6 +54,10 @@ class Worker(AppWorker):
         shutdown_timeout: float | None = None,
         lease: float | None = None,
         imports: Sequence[str] = (),
+        source: str | None = None,
+        health: int | str | None = None,
+        max_jobs: int = 0,
+        max_memory: int = 0,
         backend: Backend | None = None,
     ) -> None: ...
     @overload
@@ -66,6 +72,7 @@ class Worker(AppWorker):
         shutdown_timeout: Seconds | None = None,
         *,
         imports: Sequence[str] | None = None,
+        health: int | str | None = None,
     ) -> None: ...
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "app" in kwargs or (args and isinstance(args[0], Naq)):
@@ -84,6 +91,7 @@ class Worker(AppWorker):
         shutdown_timeout: Seconds | None = None,
         *,
         imports: Sequence[str] | None = None,
+        health: int | str | None = None,
     ) -> None:
         given = {
             "broker_url": nats_url,
@@ -96,7 +104,7 @@ class Worker(AppWorker):
         if imports is None:
             imports = () if app.config.imports else _script()
         names = [queues] if isinstance(queues, str) else list(queues)
-        super().__init__(app, queues=names, name=worker_name, imports=imports)
+        super().__init__(app, queues=names, name=worker_name, imports=imports, health=health)
 
     @staticmethod
     async def list_workers(nats_url: str | None = None) -> list[WorkerInfo]:
