@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from naq.connections import AroundEnqueue
     from naq.middleware import Middleware
     from naq.middleware.chain import AroundRun
+    from naq.schedule.timetable import Details
+    from naq.scheduler.handle import Schedules
+    from naq.scheduler.recurring import Declarations, ScheduleDecorator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,6 +81,7 @@ class Naq:
         caution(self._config, "client")
         self._tasks: Final[dict[str, Task[..., Any]]] = {}
         self.callbacks: Final = Callbacks(f"app {name}")
+        self._declarations: Declarations | None = None
         self._middleware: list[Middleware] = []
         self._around_enqueue: AroundEnqueue | None = None
         self._around_run: AroundRun | None = None
@@ -140,6 +145,62 @@ class Naq:
         task.callbacks.add_all(settings)
         self._tasks[name] = task
         return task
+
+    def cron(
+        self,
+        expression: str,
+        /,
+        *,
+        name: str | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **details: Unpack[Details],
+    ) -> ScheduleDecorator:
+        """Run a task by a cron expression: ``@app.cron("*/5 * * * *", tz="Europe/Berlin")`` on a task or a function.
+
+        Workers bring the schedule into being when they start (docs/schedules.md). `name` is what it is called (default:
+        the task's name), `args` and `kwargs` what the task is called with; details: tz, start, end, repeat, jitter,
+        missed, overlap (see `naq.schedule.timetable.Details`).
+
+        Raises:
+            ConfigurationError: an expression or option that cannot be, or a name that is taken.
+            SerializationError: the task does not take these arguments.
+        """
+        return self.declarations.decorator(name, args, kwargs, {**details, "cron": expression})
+
+    def every(
+        self,
+        interval: float | timedelta,
+        /,
+        *,
+        name: str | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **details: Unpack[Details],
+    ) -> ScheduleDecorator:
+        """Run a task every `interval` (whole seconds, or a timedelta): ``@app.every(30)``; all else as `cron`."""
+        return self.declarations.decorator(name, args, kwargs, {**details, "interval": interval})
+
+    @property
+    def declarations(self) -> Declarations:
+        """The schedules that the code declares; workers read them when they start."""
+        if self._declarations is None:
+            from naq.scheduler.recurring import Declarations
+
+            self._declarations = Declarations(lambda func: self._register(func, {}))
+        return self._declarations
+
+    @property
+    def declares(self) -> bool:
+        """Whether the code declares any schedule."""
+        return self._declarations is not None and bool(self._declarations.all)
+
+    @property
+    def schedules(self) -> Schedules:
+        """All schedules where the app's jobs live, to look at, make and change while everything runs."""
+        from naq.scheduler.handle import Schedules
+
+        return Schedules(self)
 
     def use(self, *middleware: Middleware) -> None:
         """Add middleware within that which is there already. Workers take what there is when they start.

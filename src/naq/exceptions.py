@@ -80,6 +80,10 @@ class JobNotFoundError(NaqException):
     """Neither a job nor a record of one has this id (records are kept for 7 days)."""
 
 
+class ScheduleNotFoundError(NaqException):
+    """There is no schedule of this name."""
+
+
 class ResultTimeout(NaqException, TimeoutError):
     """The job did not reach a final state within the time given. It goes on; ask again."""
 

@@ -28,6 +28,7 @@ POINTS: Final = frozenset(
         "retry.after_timer",  # timer stored, message not acked (fault 6)
         "discard.after_dead",  # dead letter stored, no record (fault 7)
         "release.after_edge",  # child released, edge not removed (fault 8)
+        "schedule.after_timers",  # the jobs of ticks stored, and not noted yet (fault 66)
         "enqueue.mid_batch",  # some of a batch is stored (fault 24)
     }
 )

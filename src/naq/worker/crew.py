@@ -13,6 +13,7 @@ from naq.backends.base import Backend
 from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
+from naq.scheduler.gate import Gate
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
 from naq.worker.fetcher import Fetcher
@@ -34,6 +35,7 @@ from naq.worker.service import Service
 from naq.worker.settler import Settler
 from naq.worker.tasks import Tasks
 from naq.worker.threads import Threads
+from naq.worker.timekeeper import Timekeeper
 from naq.worker.upkeep import Upkeep
 from naq.worker.vitals import Vitals
 from naq.worker.watchdog import Watchdog
@@ -104,6 +106,7 @@ class Crew:
             self._hooks,
             call=layered(app.around_run, runner.run),
             torn_down=torn_down,
+            gate=Gate(backend, config),
         )
         self._fetcher = Fetcher(
             backend,
@@ -114,11 +117,13 @@ class Crew:
             lease=config.lease,
         )
         self._upkeep = Upkeep(backend, worker)
+        self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._services: list[Service] = [
             self._fetcher,
             self._journal,
             Listener(backend, self.flights, self._executor.interrupt),
             self._upkeep,
+            self._timekeeper,
         ]
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
@@ -155,6 +160,7 @@ class Crew:
         await self._fetcher.stop()
         self._vitals.state = "stopping"
         self.lifeline.say("stopping")
+        await self._timekeeper.stop()
         await self._upkeep.stop()
         await self._upkeep.resign()
         strays = await drain(self.flights, self._executor, now, timeout=timeout)

@@ -16,6 +16,7 @@ from naq.backends.base import Claim, JobQueue, Settled
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.faults import fault
 from naq.job import JobRecord, JobState
+from naq.scheduler.gate import Gate
 from naq.worker.flights import Flight, Flights, Phase, Verdict
 from naq.worker.hooks import Hooks
 from naq.worker.judge import Judge
@@ -51,6 +52,7 @@ class Executor:
         *,
         call: Callable[[Flight], Awaitable[Any]],
         torn_down: Callable[[], bool],
+        gate: Gate,
     ) -> None:
         self._queue = queue
         self._flights = flights
@@ -62,6 +64,7 @@ class Executor:
         self._hooks = hooks
         self._call = call  # runs the task's code: the runner, with the app's middleware around it
         self._torn_down = torn_down
+        self._gate = gate
         self._loop = asyncio.get_running_loop()
         self._beside: set[asyncio.Task[None]] = set()
         self._strays: set[asyncio.Task[None]] = set()  # left behind, with code that ignores its cancellation
@@ -121,13 +124,21 @@ class Executor:
         """Whether the job, which may have been seen before, is still to be run."""
         known = await self._known(flight)
         if known is None:
-            return None
+            return await self._pass_gate(flight)
         if known.state is not JobState.CANCELLED:
             return Dropped()
         # A cancel mark: the record is ours to store (where it is stored already, nothing happens). A message that
         # nobody can read is cancelled all the same.
         self._prepare.read_envelope(flight)
         return self._judge.cancelled(flight, "cancelled before it ran")
+
+    async def _pass_gate(self, flight: Flight) -> Outcome | None:
+        """Whether the job, where a schedule made it, is still wanted and may run beside the one before it."""
+        why = await self._gate.objection(flight.claim)
+        if not why:
+            return None
+        self._prepare.read_envelope(flight)
+        return self._judge.cancelled(flight, why)
 
     async def _known(self, flight: Flight) -> JobRecord | None:
         """What the store knows of the job; asked as long as the lease holds, since unanswered deliveries add up."""
