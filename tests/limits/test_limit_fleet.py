@@ -1,0 +1,216 @@
+"""Limits under contention of eight worker processes, and with one of them killed (faults 29, 72 and 73)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from limit_tools import DEADLINE, most_in_a_window, until, until_so
+
+from naq import Naq
+from naq.job import JobState
+from naq.limits.permits import SKEW
+from naq.testing.broker import bundled_server
+
+pytestmark = pytest.mark.faults
+
+WORKERS = 8
+LEASE = 4.0  # seconds; as in limited_app
+HERE = Path(__file__).parent
+TASK = "tests.limits.limited_app"
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    with bundled_server() as server:
+        yield server.url
+
+
+class Fleet:
+    """Worker processes, and what their tasks wrote down."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url, self._log = url, log
+        self._env = {**os.environ, "NAQ_BROKER_URL": url, "NAQ_TEST_LOG": str(log), "PYTHONUNBUFFERED": "1"}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        log.touch()
+
+    def start(self, count: int, *, queue: str = "default") -> None:
+        command = [sys.executable, "-m", "naq", "worker", "tests.limits.limited_app:app", "-c", "4", "-q", queue]
+        for _ in range(count):
+            self.processes.append(
+                subprocess.Popen(
+                    command, env=self._env, cwd=HERE.parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+
+    def events(self) -> list[tuple[str, float, int]]:
+        """Begin or end, when, and in which process; in order."""
+        lines = [line.split() for line in self._log.read_text().splitlines()]
+        return sorted(((word, float(at), int(pid)) for word, at, pid in lines), key=lambda event: event[1])
+
+    def count(self, word: str) -> int:
+        return sum(event[0] == word for event in self.events())
+
+    def most_at_once(self, *, without: int = 0) -> int:
+        """How many ran at once at most; what `without` began is left out."""
+        now = most = 0
+        for word, _, pid in self.events():
+            if pid != without:
+                now += 1 if word == "begin" else -1
+                most = max(most, now)
+        return most
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+
+@asynccontextmanager
+async def fleet_of(url: str, log: Path, count: int, *, queue: str = "default") -> AsyncGenerator[tuple[Fleet, Naq]]:
+    fleet = Fleet(url, log)
+    app = Naq("limited", broker_url=url, lease=LEASE, worker_ttl=LEASE * 2, heartbeat_interval=1.0)
+    fleet.start(count, queue=queue)
+    try:
+        async with app:
+
+            async def ready() -> bool:
+                return sum(worker.state == "running" for worker in await app.backend.workers()) == count
+
+            await until_so(ready)
+            yield fleet, app
+    finally:
+        await asyncio.to_thread(fleet.stop)
+
+
+def _task(app: Naq, name: str, queue: str = "default") -> None:
+    @app.task(name=f"{TASK}.{name}", queue=queue)
+    async def stand_in(seconds: float) -> None: ...
+
+
+async def _enqueue(app: Naq, name: str, count: int, seconds: float, *, queue: str = "default") -> None:
+    _task(app, name, queue)
+    task = app.get_task(f"{TASK}.{name}")
+    await task.enqueue_many([task.call(seconds) for _ in range(count)])
+
+
+def test_a_rate_and_a_group_under_contention(server_url: str, tmp_path: Path) -> None:
+    """Eight processes, more jobs than either lets in: neither promise is broken, and everything runs."""
+
+    async def body() -> None:
+        async with fleet_of(server_url, tmp_path / "rate", WORKERS) as (fleet, app):
+            await _enqueue(app, "rated", 120, 0.0)
+            await until(lambda: fleet.count("end") == 120)
+            began = [at for word, at, _ in fleet.events() if word == "begin"]
+            assert most_in_a_window(began, 2.0) <= 40
+            assert len({pid for _, _, pid in fleet.events()}) > 1
+            await _enqueue(app, "grouped", 60, 0.05)
+            await until(lambda: fleet.count("end") == 180)
+            fleet_of_groups = fleet.events()[240:]
+            assert len(fleet_of_groups) == 120
+            now = most = 0
+            for word, _, _ in fleet_of_groups:
+                now += 1 if word == "begin" else -1
+                most = max(most, now)
+            assert most <= 3
+
+    asyncio.run(body())
+
+
+def test_a_holder_is_killed(server_url: str, tmp_path: Path) -> None:
+    """Fault 73: a worker that holds every permit is killed; they are back within a lease, and nothing is lost."""
+
+    async def body() -> None:
+        async with fleet_of(server_url, tmp_path / "killed", 1) as (fleet, app):
+            victim = fleet.processes[0]
+            await _enqueue(app, "grouped", 3, 120.0)
+            await until(lambda: fleet.count("begin") == 3)
+            fleet.start(1)
+
+            async def both() -> bool:
+                return sum(worker.state == "running" for worker in await app.backend.workers()) == 2
+
+            await until_so(both)
+            await _enqueue(app, "grouped", 2, 0.0)
+
+            async def put_off() -> bool:
+                return len(await app.backend.jobs(states=[JobState.SCHEDULED])) == 2
+
+            await until_so(put_off)
+            victim.kill()
+            killed_at = time.time()
+            victim.wait()
+            await until(lambda: fleet.count("end") == 2)
+            [first, *_] = [at for word, at, pid in fleet.events() if word == "begin" and pid != victim.pid]
+            # A lease, what clocks may differ, and the time until the next look.
+            assert first - killed_at <= LEASE + SKEW + 5.0
+            assert first - killed_at >= 0
+            assert fleet.most_at_once(without=victim.pid) <= 3
+            for record in await app.backend.jobs(states=[JobState.RUNNING, JobState.QUEUED, JobState.SCHEDULED]):
+                await app.job(record.id).cancel()  # those that the killed one had, and that run for long
+
+    asyncio.run(body())
+
+
+def test_a_queue_limit_is_lowered(server_url: str, tmp_path: Path) -> None:
+    """Fault 72: eight processes, a limit that is lowered below what runs, then raised again."""
+
+    async def body() -> None:
+        async with fleet_of(server_url, tmp_path / "narrow", WORKERS, queue="narrow") as (fleet, app):
+            await app.backend.limit("narrow", 6)
+            await _enqueue(app, "narrow", 60, 0.15, queue="narrow")
+            await until(lambda: fleet.count("begin") >= 6)
+            await app.backend.limit("narrow", 2)
+            lowered_at = time.time()
+            await until(lambda: fleet.count("end") >= 24)
+            await app.backend.limit("narrow", 5)
+            raised_at = time.time()
+            await until(lambda: fleet.count("end") == 60)
+            assert fleet.most_at_once() <= 6
+            low = [event for event in fleet.events() if event[1] <= raised_at]
+            now, most = 0, 0
+            for word, at, _ in low:
+                now += 1 if word == "begin" else -1
+                # What ran when the limit was lowered may end; a round trip later no more begin than it allows.
+                if word == "begin" and at > lowered_at + 0.5:
+                    most = max(most, now)
+            assert 1 <= most <= 2
+            assert fleet.count("begin") == 60
+
+    asyncio.run(body())
+
+
+def test_a_thousand_producers_of_one_key(server_url: str) -> None:
+    """Fault 29: whichever way the key is taken, they make one job, and all are told which."""
+    app = Naq("racing", broker_url=server_url)
+
+    @app.task(name="same")
+    async def same(number: int) -> None: ...
+
+    async def body() -> None:
+        async with app:
+            for options in ({}, {"unique_while": "waiting"}, {"unique_for": 60}):
+                call = same.options(unique=["account", len(options), *options], **options)  # pyright: ignore[reportArgumentType]
+                jobs = await asyncio.gather(*(call.enqueue(number) for number in range(1000)))
+                assert len({job.id for job in jobs}) == 1
+                assert sum(not job.duplicate for job in jobs) == 1
+            [stats] = await app.backend.stats(["default"])
+            assert stats.queued == 3
+
+    asyncio.run(body())
