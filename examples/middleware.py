@@ -1,5 +1,7 @@
 """Middleware: code around every enqueue and every attempt. Here it carries the tenant from a request into the task.
 
+A ready-made one beside it reports errors to whoever collects them.
+
 Prints:
 
     enqueued 1 job of greet
@@ -7,17 +9,21 @@ Prints:
     enqueued 2 jobs of greet
     initech: hello, bob
     initech: hello, eve
+    enqueued 1 job of greet
+    reported: ValueError: nobody is no name, in greet for initech
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
-from naq import Context, Naq
-from naq.middleware import Logging, Middleware, NewJob
+from naq import Context, JobExecutionError, Naq
+from naq.middleware import ErrorReporting, Logging, Middleware, NewJob
 
 tenant: ContextVar[str] = ContextVar("tenant")
+REPORTS = Path("reports.txt").absolute()  # the worker is another process, so what it says goes through a file
 
 
 class Tenant(Middleware):
@@ -32,11 +38,18 @@ class Tenant(Middleware):
         return await call_next()
 
 
-app = Naq("middleware", broker_url="embedded:.naq", middleware=[Tenant(), Logging()])
+def report(error: BaseException, context: Context) -> None:
+    with REPORTS.open("a") as file:  # or sentry_sdk.capture_exception(error)
+        file.write(f"{type(error).__name__}: {error}, in {context.task} for {tenant.get()}\n")
+
+
+app = Naq("middleware", broker_url="embedded:.naq", middleware=[Tenant(), Logging(), ErrorReporting(report)])
 
 
 @app.task(name="greet")
 def greet(name: str) -> str:
+    if name == "nobody":
+        raise ValueError("nobody is no name")
     return f"{tenant.get()}: hello, {name}"
 
 
@@ -48,6 +61,12 @@ async def main() -> None:
         tenant.set("initech")
         for job in await greet.enqueue_many([greet.call("bob"), greet.call("eve")]):
             print(await job.result(timeout=10))
+        failing = await greet.enqueue("nobody")
+        try:
+            await failing.result(timeout=10)
+        except JobExecutionError:
+            print("reported:", REPORTS.read_text(), end="")
+    REPORTS.unlink()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 # Pages whose every Python block must be a part of an example; code in the others is held by tests of their own.
-SHOWN = ["README.md", "docs/index.md", "docs/guarantees.md", "docs/security.md", "docs/architecture.md"]
+SHOWN = [
+    *("README.md", "docs/index.md", "docs/guarantees.md", "docs/security.md", "docs/architecture.md"),
+    *("docs/callbacks.md", "docs/executors.md", "docs/middleware.md", "docs/logging.md", "docs/pickle.md"),
+]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
