@@ -40,11 +40,13 @@ if TYPE_CHECKING:
         NaqBackpressureError,
         NaqConnectionError,
         NaqException,
+        ParentFailed,
         PayloadTooLarge,
         ProcessDied,
         RateLimited,
         ResultTimeout,
         RetryJob,
+        ScheduleNotFoundError,
         SerializationError,
         SnoozeJob,
         TaskOutcome,
@@ -52,21 +54,37 @@ if TYPE_CHECKING:
         UnknownTask,
         WorkerLost,
     )
+    from naq.flow.compose import Group, chain, first_completed, gather, group, map  # noqa: A004 - naq.map
     from naq.functional.cancel import cancel_scheduled_job, cancel_scheduled_job_sync
     from naq.functional.connect import connect, connect_sync, disconnect, disconnect_sync
     from naq.functional.enqueue import enqueue, enqueue_at, enqueue_at_sync, enqueue_in, enqueue_in_sync, enqueue_sync
     from naq.functional.purge import purge_queue, purge_queue_sync
     from naq.functional.queue import Queue
     from naq.functional.results import fetch_job_result, fetch_job_result_sync
+    from naq.functional.schedule import (
+        modify_scheduled_job,
+        modify_scheduled_job_sync,
+        pause_scheduled_job,
+        pause_scheduled_job_sync,
+        resume_scheduled_job,
+        resume_scheduled_job_sync,
+        schedule,
+        schedule_sync,
+    )
+    from naq.functional.scheduler import Scheduler
     from naq.functional.worker import Worker
     from naq.functional.workers import list_workers, list_workers_sync
     from naq.handle import Job
     from naq.job import AttemptError, JobRecord, JobState
     from naq.logs import setup_logging
     from naq.retry import Retry
+    from naq.scheduler.handle import Schedule
     from naq.task import Call, Task
+    from naq.task.parents import PREVIOUS, RESULTS, first_of, result_of, results_of
 
 __all__ = [
+    "PREVIOUS",
+    "RESULTS",
     "AttemptError",
     "BackendError",
     "BrokerTooOld",
@@ -77,6 +95,7 @@ __all__ = [
     "ConfigurationError",
     "Context",
     "DiscardJob",
+    "Group",
     "Job",
     "JobCancelled",
     "JobExecutionError",
@@ -89,6 +108,7 @@ __all__ = [
     "NaqBackpressureError",
     "NaqConnectionError",
     "NaqException",
+    "ParentFailed",
     "PayloadTooLarge",
     "ProcessDied",
     "Queue",
@@ -96,6 +116,9 @@ __all__ = [
     "ResultTimeout",
     "Retry",
     "RetryJob",
+    "Schedule",
+    "ScheduleNotFoundError",
+    "Scheduler",
     "SerializationError",
     "SnoozeJob",
     "SyncClient",
@@ -109,6 +132,7 @@ __all__ = [
     "__version__",
     "cancel_scheduled_job",
     "cancel_scheduled_job_sync",
+    "chain",
     "connect",
     "connect_sync",
     "current_context",
@@ -122,16 +146,37 @@ __all__ = [
     "enqueue_sync",
     "fetch_job_result",
     "fetch_job_result_sync",
+    "first_completed",
+    "first_of",
+    "gather",
+    "group",
     "list_workers",
     "list_workers_sync",
     "load_config",
+    "modify_scheduled_job",
+    "modify_scheduled_job_sync",
+    "pause_scheduled_job",
+    "pause_scheduled_job_sync",
+    "map",
     "purge_queue",
     "purge_queue_sync",
+    "resume_scheduled_job",
+    "resume_scheduled_job_sync",
+    "result_of",
+    "results_of",
+    "schedule",
+    "schedule_sync",
     "setup_logging",
 ]
 
 # Where each name lives; whatever is not here is an exception.
 _HOMES = {
+    "map": "naq.flow.compose",
+    "group": "naq.flow.compose",
+    "gather": "naq.flow.compose",
+    "first_completed": "naq.flow.compose",
+    "chain": "naq.flow.compose",
+    "Group": "naq.flow.compose",
     "AttemptError": "naq.job",
     "Call": "naq.task",
     "CancelResult": "naq.backends.base",
@@ -141,7 +186,9 @@ _HOMES = {
     "JobRecord": "naq.job",
     "JobState": "naq.job",
     "Naq": "naq.app",
+    "PREVIOUS": "naq.task.parents",
     "Queue": "naq.functional.queue",
+    "RESULTS": "naq.task.parents",
     "Retry": "naq.retry",
     "SyncClient": "naq.client",
     "Task": "naq.task",
@@ -162,11 +209,24 @@ _HOMES = {
     "enqueue_sync": "naq.functional.enqueue",
     "fetch_job_result": "naq.functional.results",
     "fetch_job_result_sync": "naq.functional.results",
+    "first_of": "naq.task.parents",
     "list_workers": "naq.functional.workers",
     "list_workers_sync": "naq.functional.workers",
     "load_config": "naq.config",
     "purge_queue": "naq.functional.purge",
     "purge_queue_sync": "naq.functional.purge",
+    "result_of": "naq.task.parents",
+    "results_of": "naq.task.parents",
+    "modify_scheduled_job": "naq.functional.schedule",
+    "modify_scheduled_job_sync": "naq.functional.schedule",
+    "pause_scheduled_job": "naq.functional.schedule",
+    "pause_scheduled_job_sync": "naq.functional.schedule",
+    "resume_scheduled_job": "naq.functional.schedule",
+    "resume_scheduled_job_sync": "naq.functional.schedule",
+    "schedule": "naq.functional.schedule",
+    "schedule_sync": "naq.functional.schedule",
+    "Schedule": "naq.scheduler.handle",
+    "Scheduler": "naq.functional.scheduler",
     "setup_logging": "naq.logs",
 }
 

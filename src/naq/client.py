@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from naq import sync
 from naq.backends.base import WorkerInfo
@@ -16,7 +16,11 @@ from naq.exceptions import ConfigurationError
 from naq.functional.queue import Queue
 from naq.functional.workers import workers_of
 from naq.handle import Job, job_by_id
+from naq.scheduler.handle import Schedule
 from naq.task.retries import RetryDelay
+
+if TYPE_CHECKING:
+    from naq.task.options import DependsOn
 
 R = TypeVar("R")
 
@@ -96,11 +100,14 @@ class SyncClient:
         queue_name: str = "default",
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """As `Queue.enqueue`."""
         queue = self.queue(queue_name)
-        return queue.enqueue_sync(func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)
+        return queue.enqueue_sync(
+            func, *args, max_retries=max_retries, retry_delay=retry_delay, depends_on=depends_on, **kwargs
+        )
 
     def enqueue_at(
         self,
@@ -111,11 +118,14 @@ class SyncClient:
         queue_name: str = "default",
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """As `Queue.enqueue_at`."""
         queue = self.queue(queue_name)
-        return queue.enqueue_at_sync(dt, func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)
+        return queue.enqueue_at_sync(
+            dt, func, *args, max_retries=max_retries, retry_delay=retry_delay, depends_on=depends_on, **kwargs
+        )
 
     def enqueue_in(
         self,
@@ -126,11 +136,14 @@ class SyncClient:
         queue_name: str = "default",
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """As `Queue.enqueue_in`."""
         queue = self.queue(queue_name)
-        return queue.enqueue_in_sync(delta, func, *args, max_retries=max_retries, retry_delay=retry_delay, **kwargs)
+        return queue.enqueue_in_sync(
+            delta, func, *args, max_retries=max_retries, retry_delay=retry_delay, depends_on=depends_on, **kwargs
+        )
 
     def purge_queue(self, queue_name: str = "default") -> int:
         """As `naq.purge_queue`."""
@@ -139,6 +152,33 @@ class SyncClient:
     def cancel_scheduled_job(self, job_id: str) -> bool:
         """As `naq.cancel_scheduled_job`."""
         return self.queue().cancel_scheduled_job_sync(job_id)
+
+    def schedule(
+        self,
+        func: Callable[..., Any],
+        /,
+        *args: Any,
+        queue_name: str = "default",
+        cron: str | None = None,
+        interval: float | timedelta | None = None,
+        repeat: int | None = None,
+        **kwargs: Any,
+    ) -> Schedule:
+        """As `Queue.schedule`."""
+        queue = self.queue(queue_name)
+        return queue.schedule_sync(func, *args, cron=cron, interval=interval, repeat=repeat, **kwargs)
+
+    def pause_scheduled_job(self, job_id: str) -> bool:
+        """As `naq.pause_scheduled_job`."""
+        return self.queue().pause_scheduled_job_sync(job_id)
+
+    def resume_scheduled_job(self, job_id: str) -> bool:
+        """As `naq.resume_scheduled_job`."""
+        return self.queue().resume_scheduled_job_sync(job_id)
+
+    def modify_scheduled_job(self, job_id: str, **timing: Any) -> bool:
+        """As `naq.modify_scheduled_job`."""
+        return self.queue().modify_scheduled_job_sync(job_id, **timing)
 
     def fetch_job_result(self, job_id: str, *, timeout: float | None = None) -> Any:
         """As `naq.fetch_job_result`."""

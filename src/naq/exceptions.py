@@ -110,6 +110,10 @@ class WorkerLost(JobExecutionError):
     """The job was delivered `crash_limit` times without any outcome: each worker died or was cut off."""
 
 
+class ParentFailed(JobExecutionError):
+    """A job that it waited for did not succeed, so it was not run (docs/workflows.md)."""
+
+
 class ProcessDied(JobExecutionError):
     """The child process that ran an attempt died: out of memory, a crash in C code, ``os._exit``, or killed."""
 

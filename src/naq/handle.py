@@ -14,6 +14,7 @@ from naq.exceptions import (
     JobExpired,
     JobNotFoundError,
     NaqException,
+    ParentFailed,
     ProcessDied,
     ResultTimeout,
     TaskTimeoutError,
@@ -24,7 +25,8 @@ from naq.names import check_token
 from naq.portable import Carried, unpack
 
 if TYPE_CHECKING:
-    from naq.backends.base import CancelResult
+    from naq.backends.base import Backend, CancelResult
+    from naq.limits.why import Why
     from naq.task.call import Call
     from naq.task.retries import RetryDelay
 
@@ -50,16 +52,20 @@ class Job(Carried, Generic[R_co]):
 
     Attributes:
         id: the job's id.
-        duplicate: True if the id was taken when this handle enqueued it, so that nothing was added.
+        duplicate: True if the id was taken when this handle enqueued it, or its unique key, so that nothing was added.
+        dropped: True if a rate limit with the mode "drop" kept it from being stored: there is no such job.
+        stored: whether this process has enqueued it itself.
         error: what `execute` failed with, or what the bytes said that ended the last attempt.
 
     Raises:
         ConfigurationError: no worker could find the function by import, or an option cannot be.
     """
 
-    __slots__ = ("_decode", "_host", "duplicate")
+    __slots__ = ("_decode", "_host", "dropped", "duplicate", "stored")
 
     duplicate: bool
+    dropped: bool
+    stored: bool
 
     def __init__(
         self,
@@ -89,7 +95,7 @@ class Job(Carried, Generic[R_co]):
             job_id=job_id,
         )
         super().__init__(job_id or new_id(), call, clock.now() if enqueue_time is None else enqueue_time)
-        self.duplicate = False
+        self.dropped = self.duplicate = self.stored = False
         self._host: Host = host
         self._decode: Callable[[JobRecord], R_co] = call.plan.decode
 
@@ -107,6 +113,8 @@ class Job(Carried, Generic[R_co]):
         job = cast("Job[R]", cls.__new__(cls))
         Carried.__init__(job, job_id, call, at)
         job.duplicate = duplicate
+        job.dropped = False
+        job.stored = call is not None
         job._host = host
         job._decode = decode
         return job
@@ -118,6 +126,10 @@ class Job(Carried, Generic[R_co]):
 
     def __repr__(self) -> str:
         return f"<Job {self.id}>"
+
+    async def connect(self) -> Backend:
+        """The backend that the job lives in, open."""
+        return await self._host.connect()
 
     async def result(self, timeout: float | None = None) -> R_co:
         """What the task returned, as soon as it is known (pushed, never polled).
@@ -171,6 +183,18 @@ class Job(Carried, Generic[R_co]):
         """`record` for code without an event loop."""
         return opened(sync.run("await job.record()", self._stored, on_bridge(self._host)), self.id, self._host.config)
 
+    async def why(self) -> Why:
+        """Why it does not run now, the earliest time it can, and what to do; changes nothing.
+
+        Raises:
+            JobNotFoundError: there is no such job, or its record is older than `record_ttl`.
+        """
+        return await self._why(self._host)
+
+    def why_sync(self) -> Why:
+        """`why` for code without an event loop."""
+        return sync.run("await job.why()", self._why, on_bridge(self._host))
+
     async def cancel(self) -> CancelResult:
         """Make sure that it never runs, or, where it runs already, that its worker is told; what was done."""
         return await self._cancel(self._host)
@@ -206,6 +230,7 @@ class Job(Carried, Generic[R_co]):
         found = unpack(data)
         job = cls.of(found.id or new_id(), shared(settings()), found.call.plan.decode, False, found.call, found.at)
         job.error = found.error
+        job.stored = False
         return job
 
     async def _final(self, host: Host, timeout: float | None) -> JobRecord:
@@ -232,6 +257,11 @@ class Job(Carried, Generic[R_co]):
             )
         return record
 
+    async def _why(self, host: Host) -> Why:
+        from naq.limits.why import explain
+
+        return await explain(await host.connect(), self.id)
+
     async def _cancel(self, host: Host) -> CancelResult:
         backend = await host.connect()
         return await backend.cancel(self.id)
@@ -254,7 +284,8 @@ def _decode(record: JobRecord) -> Any:
 
 # An error's type is text from the wire: looked up here, never imported.
 _FAILURES: Final[dict[str, type[JobExecutionError]]] = {
-    f"{kind.__module__}.{kind.__qualname__}": kind for kind in (TaskTimeoutError, WorkerLost, ProcessDied, JobExpired)
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (TaskTimeoutError, WorkerLost, ParentFailed, ProcessDied, JobExpired)
 }
 
 

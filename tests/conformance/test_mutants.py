@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -197,9 +197,11 @@ class RunsTheSameRunAgain(Mutant):
 
 
 class RepeatsEvents(Mutant):
-    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+    async def read(
+        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
+    ) -> list[tuple[str, Event]]:
         before = after and str(max(0, int(after) - 1))
-        return await super().read(after=before, limit=limit, wait=wait)
+        return await super().read(after=before, limit=limit, wait=wait, kind=kind)
 
 
 class HasTwoLeaders(Mutant):
@@ -227,6 +229,93 @@ class KeepsEntriesForEver(Mutant):
         return await super().put(kind, key, value, expect=expect)
 
 
+class MakesAnotherOfTheKey(Mutant):
+    async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
+        return await super().enqueue([replace(job, key="") for job in jobs])
+
+
+class KeepsKeysOfRunningJobs(Mutant):
+    async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
+        return await super().enqueue([replace(job, scope="active") for job in jobs])
+
+
+class ForgetsKeysOfRetries(Mutant):
+    async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
+        settled = await super().retry(claim, delay=delay, payload=payload, reason=reason)
+        self._store.keyed.clear()
+        return settled
+
+
+class ReplacesNothing(Mutant):
+    async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
+        return await super().enqueue([replace(job, replace=False) for job in jobs])
+
+
+class LetsEverybodyUnblock(Mutant):
+    async def unblock(self, job_id: str, record: JobRecord | None = None) -> bool:
+        await super().unblock(job_id, record)
+        return True
+
+
+class ForgetsWhenToRun(Mutant):
+    async def unblock(self, job_id: str, record: JobRecord | None = None) -> bool:
+        if (entry := self._store.jobs.get(job_id)) is not None:
+            entry.spec = replace(entry.spec, run_at=None)
+        return await super().unblock(job_id, record)
+
+
+class HandsOutBlockedJobs(Mutant):
+    async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
+        return await super().enqueue([replace(job, blocked=False) for job in jobs])
+
+
+class TakesFailedParentsForNone(Mutant):
+    async def finals(self, job_ids: Collection[str]) -> dict[str, JobRecord]:
+        found = await super().finals(job_ids)
+        return {job_id: record for job_id, record in found.items() if record.state == "succeeded"}
+
+
+class ShowsOnePage(Mutant):
+    async def unfinished(
+        self, *, queue: str | None = None, blocked: bool = False, after: str | None = None, limit: int = 1000
+    ) -> list[tuple[str, JobSpec]]:
+        page = await super().unfinished(queue=queue, blocked=blocked, after=after, limit=limit)
+        return page if after is None else []
+
+
+class ReadsEveryKind(Mutant):
+    async def read(
+        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
+    ) -> list[tuple[str, Event]]:
+        return await super().read(after=after, limit=limit, wait=wait)
+
+
+class FollowsEverybody(Mutant):
+    async def follow(
+        self,
+        job_id: str,
+        *,
+        kinds: Collection[str] = (),
+        after: str | None = None,
+        limit: int = 1000,
+        wait: float = 0.0,
+    ) -> list[tuple[str, Event]]:
+        return await super().read(after=after, limit=limit, wait=wait)
+
+
+class KeepsTheFirstForTheNewest(Mutant):
+    async def newest(self, job_id: str, kind: str) -> tuple[str, Event] | None:
+        found = await super().follow(job_id, kinds=(kind,), limit=1)
+        return found[0] if found else None
+
+
+class ForgetsHowOftenItWasClaimed(Mutant):
+    async def release(self, claim: Claim, *, delay: float = 0.0, reason: str = "") -> None:
+        await super().release(claim, delay=delay, reason=reason)
+        if (entry := self._store.jobs.get(claim.job.id)) is not None:
+            entry.spec = replace(entry.spec, claims=0)
+
+
 CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (LosesWhatIsReleased, conformance.TestRelease.test_it_goes_to_the_next),
     (CountsReleases, conformance.TestRelease.test_it_goes_to_the_next),
@@ -252,14 +341,27 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (ForgetsCancelMarks, conformance.TestCancelRunning.test_the_next_holder_is_told),
     (LeavesTimersBehind, conformance.TestRunNow.test_a_scheduled_job),
     (LetsEverybodyWin, conformance.TestRunNow.test_one_of_many_wins),
+    (MakesAnotherOfTheKey, conformance.TestUnique.test_racing),
+    (KeepsKeysOfRunningJobs, conformance.TestUnique.test_while_it_runs),
+    (ForgetsKeysOfRetries, conformance.TestUnique.test_through_retry_and_release),
+    (ReplacesNothing, conformance.TestReplace.test_a_scheduled_job),
     (CannotPause, conformance.TestPause.test_nothing_is_handed_out),
     (HasNoLimits, conformance.TestLimit.test_it_holds_over_all_instances),
     (AnswersWithTheFirstRun, conformance.TestRequeue.test_it_is_seen_as_waiting),
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
     (RepeatsEvents, conformance.TestEvents.test_a_cursor_resumes),
+    (FollowsEverybody, conformance.TestFollow.test_one_job),
+    (KeepsTheFirstForTheNewest, conformance.TestFollow.test_the_newest),
+    (ForgetsHowOftenItWasClaimed, conformance.TestRelease.test_claims_are_counted_on),
     (HasTwoLeaders, conformance.TestLeadership.test_one_leads),
     (ComparesNothing, conformance.TestEntries.test_counting_together),
     (KeepsEntriesForEver, conformance.TestEntries.test_what_runs_out),
+    (LetsEverybodyUnblock, conformance.TestUnblock.test_one_of_many_wins),
+    (ForgetsWhenToRun, conformance.TestUnblock.test_a_time_of_its_own),
+    (HandsOutBlockedJobs, conformance.TestUnblock.test_it_waits_until_it_is_let_go),
+    (TakesFailedParentsForNone, conformance.TestFinals.test_ended_and_unfinished),
+    (ShowsOnePage, conformance.TestUnfinished.test_all_in_pages),
+    (ReadsEveryKind, conformance.TestEvents.test_of_one_kind),
     (MakesSignalsUp, conformance.TestSignals.test_what_is_heard_was_sent),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from naq.codec.after import After
 from naq.codec.envelope import VERSION, Envelope, decode_envelope
 from naq.codec.failure import MAX_CAUSES, MAX_FRAMES
 from naq.codec.headers import MAX_HEADERS
@@ -16,7 +17,10 @@ from naq.job import AttemptError, JobRecord
 from naq.retry import RetryWire
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
-DEFAULTS: dict[str, Any] = {"args": [], "kwargs": {}, "errors": [], "tags": {}, "delays": []}
+EMPTY: dict[str, Any] = {
+    **{name: [] for name in ("args", "errors", "delays", "after", "ids")},
+    **{name: {} for name in ("kwargs", "tags", "fill")},
+}
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -33,7 +37,12 @@ def rows(heading: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("heading", "struct"),
-    [("## The message", Envelope), ("`retry` has these fields", RetryWire), ("## The result", JobRecord)],
+    [
+        ("## The message", Envelope),
+        ("`retry` has these fields", RetryWire),
+        ("`after` has these fields", After),
+        ("## The result", JobRecord),
+    ],
 )
 def test_the_tables_of_fields_are_the_types(heading: str, struct: type[msgspec.Struct]):
     documented = rows(heading)
@@ -44,7 +53,7 @@ def test_the_tables_of_fields_are_the_types(heading: str, struct: type[msgspec.S
         if field.required:
             assert said == "required", field.name
         else:
-            default = DEFAULTS.get(field.name, field.default)
+            default = EMPTY.get(field.name, field.default) if field.default is not None else None
             assert msgspec.json.decode(said.strip("`")) == msgspec.to_builtins(default), field.name
 
 

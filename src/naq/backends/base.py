@@ -48,6 +48,7 @@ __all__ = [
     "Event",
     "EventLog",
     "Extended",
+    "Flow",
     "Health",
     "JobAdmin",
     "JobQueue",
@@ -208,7 +209,7 @@ class JobAdmin(Protocol):
         ...
 
     async def purge(self, queue: str) -> int:
-        """Remove every waiting job of `queue` (queued, scheduled, retrying); how many. Running ones go on.
+        """Remove every waiting job of `queue` (queued, scheduled, retrying, blocked); how many. Running ones go on.
 
         No record remains of them, so their ids are free again.
         """
@@ -248,6 +249,39 @@ class JobAdmin(Protocol):
         ...
 
 
+class Flow(Protocol):
+    """Jobs that wait for others, and looking at thousands of jobs at once.
+
+    Who waits for whom is in the jobs' own payloads; what follows from it is decided above the seam (docs/adr/0010).
+    """
+
+    async def unblock(self, job_id: str, record: JobRecord | None = None) -> bool:
+        """Blocked -> queued, or scheduled where its `run_at` is to come; with `record`: -> the final state it says.
+
+        Of several callers one wins and is told True. A job that is not blocked stays as it is. One that failed this
+        way also becomes a dead letter.
+        """
+        ...
+
+    async def finals(self, job_ids: Collection[str]) -> dict[str, JobRecord]:
+        """The latest final record of each of `job_ids` that has one, whether or not it was put in line again."""
+        ...
+
+    async def specs(self, job_ids: Collection[str]) -> dict[str, JobSpec]:
+        """Those of `job_ids` that wait or run, as they are stored; one that has just ended may still be among them."""
+        ...
+
+    async def unfinished(
+        self, *, queue: str | None = None, blocked: bool = False, after: str | None = None, limit: int = 1000
+    ) -> list[tuple[str, JobSpec]]:
+        """A page of the jobs that wait or run, each with its cursor; an empty one is the end.
+
+        Only those of `queue`, and only blocked ones, where that is asked for. Nothing that waits all the while is left
+        out; what moves meanwhile may come twice, and one that has just ended may still come.
+        """
+        ...
+
+
 class EventLog(Protocol):
     """The durable log that feeds the history."""
 
@@ -255,11 +289,38 @@ class EventLog(Protocol):
         """Store `events` in order."""
         ...
 
-    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+    async def read(
+        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
+    ) -> list[tuple[str, Event]]:
         """Events after the cursor `after` (None: from the retained start), each with its own cursor.
 
-        Final records appear as events of kind ``record``. Waits at most `wait` seconds for the first.
+        Final records appear as events of kind ``record``. Waits at most `wait` seconds for the first. Only those of
+        `kind`, where it is given; cursors are the same.
         """
+        ...
+
+    async def latest(self) -> str:
+        """The cursor behind the last event so far: reading after it gives what is stored from now on."""
+        ...
+
+    async def follow(
+        self,
+        job_id: str,
+        *,
+        kinds: Collection[str] = (),
+        after: str | None = None,
+        limit: int = 1000,
+        wait: float = 0.0,
+    ) -> list[tuple[str, Event]]:
+        """As `read`, the events of one job alone, pushed: those of `kinds` (none given: all), final records included.
+
+        Of records only the latest is there. It never comes before events that were stored before it. Cursors are those
+        of `read`.
+        """
+        ...
+
+    async def newest(self, job_id: str, kind: str) -> tuple[str, Event] | None:
+        """The last event of this kind of a job, with its cursor, or None."""
         ...
 
 
@@ -330,5 +391,5 @@ class Signals(Protocol):
 
 
 @runtime_checkable
-class Backend(JobQueue, JobAdmin, EventLog, Registry, Entries, Signals, Protocol):
-    """All six protocols in one object; what `naq.backends.from_url` returns."""
+class Backend(JobQueue, JobAdmin, Flow, EventLog, Registry, Entries, Signals, Protocol):
+    """All seven protocols in one object; what `naq.backends.from_url` returns."""

@@ -22,10 +22,14 @@ def lease_margin(lease: float) -> float:
 
 
 class EnqueueResult(Struct, frozen=True, gc=False):
-    """`job_id` is stored. `duplicate`: a job of this id was there already, and nothing was added."""
+    """`job_id` is stored. `duplicate`: a job of this id, or with this key, was there already, and nothing was added.
+
+    `dropped`: a rate limit above the seam dropped it, and nothing was stored; no backend says that.
+    """
 
     job_id: str
     duplicate: bool = False
+    dropped: bool = False
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -88,6 +92,7 @@ class QueueStats(Struct, frozen=True):
     scheduled: int = 0  # scheduled or retrying
     paused: bool = False
     limit: int | None = None  # fleet-wide concurrency
+    blocked: int = 0
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

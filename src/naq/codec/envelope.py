@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, ValidationError
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
+from naq.codec.after import After
 from naq.codec.values import MAX_DEPTH, READ_ERRORS, is_too_deep, why
 from naq.exceptions import PayloadTooLarge, SerializationError
 from naq.job import AttemptError
@@ -29,6 +30,7 @@ NO_ARGS: Final = Raw(b"[]")
 NO_KWARGS: Final = Raw(b"{}")
 
 _Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]  # UNIX seconds up to the year 9999
+_Limit = Annotated[str, Meta(pattern=r"^[a-z]{1,16}(\.[A-Za-z0-9_-]{1,64}){2}\Z")]
 _Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z")]
 
 
@@ -45,8 +47,10 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         retry: overrides the task's policy; None: what the task says.
         expires_at: UNIX seconds after which it must not be started; None: never.
         errors: what ended earlier attempts, oldest first, at most the last 10.
+        limits: the names of the rate limits and groups that it falls under, with its key in each (docs/limits.md).
         parent: id of the job that enqueued this one, or "".
         root: id of the first job of that chain, or "".
+        after: whom it waits for, and which of their results are arguments; None: nobody.
     """
 
     v: int
@@ -59,8 +63,10 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     retry: RetryWire | None = None
     expires_at: _Time | None = None
     errors: list[AttemptError] = []
+    limits: Annotated[list[_Limit], Meta(max_length=8)] = []
     parent: _Id = ""
     root: _Id = ""
+    after: After | None = None
 
 
 class _Version(Struct):

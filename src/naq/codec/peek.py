@@ -6,15 +6,25 @@ from typing import Final
 
 import msgspec
 
+from naq.codec.after import MAX_SHOWN, After, some_parents
 from naq.job import AttemptError
 
 
 class Peek(msgspec.Struct, frozen=True):
-    """A job's task, the time it was enqueued (UNIX seconds) and what ended its earlier attempts."""
+    """A job's task, when it was enqueued (UNIX seconds), what ended its earlier attempts, its limits, its kin."""
 
     task: str = ""
     at: float = 0.0
     errors: list[AttemptError] = []
+    limits: list[str] = []
+    parent: str = ""
+    root: str = ""
+    after: After | None = None
+
+    @property
+    def waits_for(self) -> list[str]:
+        """Whom it waits for, or waited for: the first hundred of them."""
+        return some_parents(self.after, MAX_SHOWN)
 
 
 _decode: Final = msgspec.json.Decoder(Peek).decode

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar, Final, cast
 
 from msgspec import Raw
@@ -53,6 +53,13 @@ class PickledSignature(Signature):
                 f"task {self.task!r}: {shown((*args, *kwargs.values()))} cannot be pickled: {why(error)}"
             ) from error
         return Raw(b'["' + binascii.b2a_base64(data, newline=False) + b'"]'), NO_KWARGS
+
+    def encode_around(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], holes: Container[int | str]
+    ) -> tuple[Raw, Raw]:
+        """See `Signature.encode_around`."""
+        given = tuple(None if at in holes else value for at, value in enumerate(args))
+        return self.encode(given, {name: None if name in holes else value for name, value in kwargs.items()})
 
     def unpickle(self, args: Raw, kwargs: Raw) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """What `encode` was given. Runs what the pickle says: whether it may be read is decided before.

@@ -11,7 +11,7 @@ annotation takes plain JSON values; in these a tuple arrives as a list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, TypedDict
 
 from msgspec import Raw
@@ -94,6 +94,34 @@ class Signature:
             except Exception:  # noqa: BLE001, S110 - reading runs the users' classes; the long way says what is wrong
                 pass
         return self._encode_each(args, kwargs)
+
+    def encode_around(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], holes: Container[int | str]
+    ) -> tuple[Raw, Raw]:
+        """As `encode`, with null for the arguments whose position or name is in `holes`: they are put in later.
+
+        Raises:
+            SerializationError: as `encode`, for all others.
+        """
+        self._check_call(len(args), kwargs)
+        positional = [
+            _NULL if at in holes else self._encode_one(one, value)
+            for at, (one, value) in enumerate(zip(self._at(len(args)), args, strict=True))
+        ]
+        named = {
+            name: _NULL if name in holes else self._encode_one(self._named(name), value, name)
+            for name, value in kwargs.items()
+        }
+        return Raw(_encode(positional)), Raw(_encode(named)) if named else NO_KWARGS
+
+    def decode_one(self, place: int | str, raw: Raw, count: int) -> Any:
+        """The value of one argument, by position or name, of a call with `count` positional ones.
+
+        Raises:
+            SerializationError: it is not of the type that the parameter has.
+        """
+        parameter = self._at(count)[place] if isinstance(place, int) else self._named(place)
+        return self._read(parameter, raw, f"task {self.task!r}: parameter {parameter.name!r}")
 
     def decode(self, args: Raw = NO_ARGS, kwargs: Raw = NO_KWARGS) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What to call the function with.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from naq import sync
 from naq.connections import Host, on_bridge, settings, shared
 from naq.exceptions import ConfigurationError
 from naq.functional.cancel import cancel_scheduled
 from naq.functional.moments import as_seconds, as_timestamp
+from naq.functional.recurring import Recurring
 from naq.handle import Job
 from naq.names import check_token
 from naq.task import Call
@@ -18,10 +19,13 @@ from naq.task.call import send_one, send_one_sync
 from naq.task.direct import direct_call
 from naq.task.retries import RetryDelay
 
+if TYPE_CHECKING:
+    from naq.task.options import DependsOn
+
 R = TypeVar("R")
 
 
-class Queue:
+class Queue(Recurring):
     """A named line of jobs.
 
     ::
@@ -67,6 +71,7 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """Store one job that calls ``func(*args, **kwargs)``; it is durable when this returns.
@@ -74,14 +79,17 @@ class Queue:
         `func` is a function at the top of a module that the workers import, or a task of the queue's app; what it is
         called with is checked against its annotations. `max_retries` is how often to try again (default: once for each
         delay of a list, else the task's own, else 0); `retry_delay` the seconds before each retry, or a list of them,
-        of which the last one repeats (default 0).
+        of which the last one repeats (default 0). `depends_on` are jobs, or their ids, that have to end first; a job
+        among the arguments is its result then (docs/workflows.md).
 
         Raises:
             ConfigurationError: no worker could find the function by import, or an option cannot be.
             SerializationError: the arguments do not fit the function's parameters, or cannot be encoded.
             NaqException: as `Task.enqueue`.
         """
-        return await send_one(self._host, self._call(func, args, kwargs, max_retries, retry_delay))
+        return await send_one(
+            self._host, self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on)
+        )
 
     def enqueue_sync(
         self,
@@ -90,10 +98,11 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """`enqueue` for code without an event loop; safe in threads."""
-        call = self._call(func, args, kwargs, max_retries, retry_delay)
+        call = self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on)
         return send_one_sync(self._host, call, instead="await queue.enqueue(...)")
 
     async def enqueue_at(
@@ -104,10 +113,11 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """As `enqueue`, but it does not run before `dt`: a datetime (naive means local time) or UNIX seconds."""
-        call = self._call(func, args, kwargs, max_retries, retry_delay, run_at=as_timestamp(dt))
+        call = self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on, run_at=as_timestamp(dt))
         return await send_one(self._host, call)
 
     def enqueue_at_sync(
@@ -118,10 +128,11 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """`enqueue_at` for code without an event loop; safe in threads."""
-        call = self._call(func, args, kwargs, max_retries, retry_delay, run_at=as_timestamp(dt))
+        call = self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on, run_at=as_timestamp(dt))
         return send_one_sync(self._host, call, instead="await queue.enqueue_at(...)")
 
     async def enqueue_in(
@@ -132,10 +143,11 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """As `enqueue`, but it does not run before `delta` (a timedelta or seconds) has passed."""
-        call = self._call(func, args, kwargs, max_retries, retry_delay, delay=as_seconds(delta))
+        call = self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on, delay=as_seconds(delta))
         return await send_one(self._host, call)
 
     def enqueue_in_sync(
@@ -146,11 +158,28 @@ class Queue:
         *args: Any,
         max_retries: int | None = None,
         retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
         **kwargs: Any,
     ) -> Job[R]:
         """`enqueue_in` for code without an event loop; safe in threads."""
-        call = self._call(func, args, kwargs, max_retries, retry_delay, delay=as_seconds(delta))
+        call = self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on, delay=as_seconds(delta))
         return send_one_sync(self._host, call, instead="await queue.enqueue_in(...)")
+
+    def call(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R] | R],
+        /,
+        *args: Any,
+        max_retries: int | None = None,
+        retry_delay: RetryDelay | None = None,
+        depends_on: DependsOn = None,
+        **kwargs: Any,
+    ) -> Call[R]:
+        """The same as `enqueue`, not done yet: for `naq.chain` and `naq.group`."""
+        return self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on)
+
+    def _place(self) -> tuple[Host, float | timedelta | None]:
+        return self._host, self._timeout
 
     async def purge(self) -> int:
         """Remove every job that waits here (queued, scheduled, retrying); how many. Running ones go on."""
@@ -161,7 +190,7 @@ class Queue:
         return sync.run("await queue.purge()", self._purge, on_bridge(self._host))
 
     async def cancel_scheduled_job(self, job_id: str) -> bool:
-        """Cancel a job that waits for its time; True if it will never run.
+        """Cancel a job that waits for its time; True if it will never run. A schedule of this id is removed.
 
         False where it waits no longer (`Job.cancel` cancels those that run, too) or never existed.
         """
@@ -178,18 +207,19 @@ class Queue:
         kwargs: Mapping[str, Any],
         max_retries: int | None,
         retry_delay: RetryDelay | None,
-        **when: float,
+        **settings: Any,
     ) -> Call[R]:
         return direct_call(
             func,
             args,
             kwargs,
             self._host.config,
+            host=self._host,
             max_retries=max_retries,
             retry_delay=retry_delay,
             queue=self.name,
             timeout=self._timeout,
-            **when,
+            **settings,
         )
 
     async def _purge(self, host: Host) -> int:

@@ -59,6 +59,10 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         enqueued_at, started_at, finished_at, run_at: UNIX seconds; 0 where unknown.
         reason: why it waits, in words, where the state does not say it all.
         tags: what the producer tagged it with.
+        key: the unique key that it has, where it has one and waits or runs.
+        limits: the rate limits and groups that it falls under, by the names of their entries; as `key`.
+        parent, root: the job that enqueued it, and the first of that line; empty where a program did.
+        after: the first hundred of the jobs that it waits for, or waited for.
         sealed: where it is encrypted: `result`, `errors` and `reason`, which say less or nothing then.
         sig: where it is signed: the key's id and the signature (`naq.codec.seal`).
     """
@@ -80,6 +84,11 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: float = 0.0
     reason: str = ""
     tags: dict[str, str] = {}
+    key: str = ""
+    limits: list[str] = []
+    parent: str = ""
+    root: str = ""
+    after: list[str] = []
     sealed: str = ""
     sig: str = ""
 

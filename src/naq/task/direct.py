@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from naq.config import Config
+from naq.connections import Host
 from naq.exceptions import ConfigurationError
 from naq.task.call import Call
 from naq.task.function import Function, read_function
@@ -20,6 +21,7 @@ def direct_call(
     kwargs: Mapping[str, Any],
     config: Config,
     *,
+    host: Host | None = None,
     max_retries: int | None = None,
     retry_delay: RetryDelay | None = None,
     **settings: Any,
@@ -35,7 +37,7 @@ def direct_call(
     settings["retry"] = read_retries(max_retries, retry_delay)
     options = read_job_options(f"job of {function.name}", settings)
     signature = function.signature(config.codec)
-    return Call(Plan(function.name, signature, function.declared, options, config, function.func), args, kwargs)
+    return Call(Plan(function.name, signature, function.declared, options, config, function.func, host), args, kwargs)
 
 
 def _check_home(function: Function, config: Config) -> None:

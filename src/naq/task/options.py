@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from msgspec import Struct
 
 from naq import clock
+from naq.codec.after import PARENT_FAILURES, ParentFailure
 from naq.config import hint
 from naq.config.fields import read_seconds
 from naq.exceptions import ConfigurationError
 from naq.job import PRIORITIES, Priority
+from naq.limits.declared import JobLimits, TaskLimits, UniqueWhile, read_job_limits, read_task_limits
+from naq.limits.keys import KeyOf
+from naq.limits.rates import Rate, RateMode
 from naq.names import check_token
 from naq.retry import Decide, Retry
 from naq.task.callbacks import TAKES, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess, check_callback
+from naq.task.parents import Wanted, read_parents
+
+if TYPE_CHECKING:
+    from naq.handle import Job
+    from naq.task.call import Call
+
+    Parent = Job[Any] | Call[Any] | str
+    DependsOn = Parent | Sequence[Parent] | Sequence[Job[Any]] | None
 
 Duration = float | timedelta
 Executor = Literal["thread", "process"]
+WaitFor = Literal["all", "any"]
 RetryLike = Retry | int | Sequence[float] | Decide
 _LATEST: Final = 253_402_300_800.0  # UNIX seconds of the year 10000, which no datetime holds
 
@@ -37,6 +50,14 @@ class TaskSettings(TypedDict, total=False):
         tags: names and values that its jobs carry, for people and filters.
         executor: "process" for a child process of its own (docs/executors.md). Default: the worker's event loop for
             coroutine functions, a thread for plain ones.
+        rate: how often its jobs may start in the whole fleet: "10/s", "100/m", "5/10s" (docs/limits.md).
+        rate_key: one such rate for each value of a parameter (its name), of several, or of what a function returns.
+        rate_mode: "wait" (default): jobs over the rate wait; or the rate is one of enqueueing, and those over it are
+            refused ("reject": `RateLimited`), run later ("delay"), or are not stored ("drop").
+        group, group_key, group_max_concurrency: so many jobs of a group at once in the whole fleet, by key if given;
+            tasks that name the same group share it; without a name it is the task's own.
+        unique_by: one job at a time for each value of a parameter, of several, or of what a function returns.
+        unique_while, unique_for, throttle, debounce, debounce_max: as in ``task.options``.
         on_start, on_success, on_failure, on_retry, on_complete: called at these moments (docs/callbacks.md).
     """
 
@@ -48,6 +69,18 @@ class TaskSettings(TypedDict, total=False):
     timeout: Duration | None
     tags: Mapping[str, str] | None
     executor: Executor | None
+    rate: str | Rate | None
+    rate_key: KeyOf | None
+    rate_mode: RateMode | None
+    group: str | None
+    group_key: KeyOf | None
+    group_max_concurrency: int | None
+    unique_by: KeyOf | None
+    unique_while: UniqueWhile | None
+    unique_for: Duration | None
+    throttle: Duration | None
+    debounce: Duration | None
+    debounce_max: Duration | None
     on_start: OnStart | None
     on_success: OnSuccess | None
     on_failure: OnFailure | None
@@ -66,6 +99,16 @@ class JobSettings(TypedDict, total=False):
         run_at: a datetime (naive means UTC) or UNIX seconds before which it does not run.
         job_id: the job's identity, chosen by the caller: the same id is one job, however often it is enqueued.
         expires_in: seconds or timedelta after which it is not started any more.
+        unique: a key, any JSON value: while there is a job of it, none is added, and the handle is on that one
+            (docs/limits.md). Default for the options below: what the task's `unique_by` says, else all arguments.
+        unique_while: "waiting", or "active" (default): until it has ended.
+        unique_for: one job of the key in this time (seconds or timedelta), whatever becomes of it; also `throttle`.
+        debounce: run this long after the last call of the key, with its arguments; at the latest `debounce_max`
+            (default: ten times as long) after the first.
+        depends_on: jobs (or their ids, or calls of the same batch) that have to end first (docs/workflows.md).
+        on_parent_failure: what becomes of it when one of them does not succeed: "fail" (default), "run_anyway" or
+            "cancel".
+        wait_for: "all" of them (default), or "any": the first that succeeds is enough.
     """
 
     queue: str | None
@@ -78,6 +121,15 @@ class JobSettings(TypedDict, total=False):
     run_at: datetime | float | None
     job_id: str | None
     expires_in: Duration | None
+    unique: Any
+    unique_while: UniqueWhile | None
+    unique_for: Duration | None
+    throttle: Duration | None
+    debounce: Duration | None
+    debounce_max: Duration | None
+    depends_on: DependsOn
+    on_parent_failure: ParentFailure | None
+    wait_for: WaitFor | None
 
 
 TASK_OPTIONS: Final = tuple(TaskSettings.__annotations__)
@@ -94,6 +146,7 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     tags: dict[str, str] = {}
     executor: Executor | None = None
+    limits: TaskLimits | None = None
 
 
 class JobOptions(Struct, frozen=True, kw_only=True):
@@ -108,6 +161,8 @@ class JobOptions(Struct, frozen=True, kw_only=True):
     run_at: float | None = None
     job_id: str | None = None
     expires_in: float | None = None
+    limits: JobLimits | None = None
+    wanted: Wanted = Wanted()
 
 
 def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
@@ -120,6 +175,7 @@ def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
     for moment in TAKES:
         if (callback := settings.get(moment)) is not None:
             check_callback(where, moment, callback)
+    read["limits"] = read_task_limits(where, settings, _limit_seconds(where, settings))
     return TaskOptions(**{name: value for name, value in read.items() if value is not None})
 
 
@@ -130,13 +186,31 @@ def read_job_options(where: str, settings: Mapping[str, Any]) -> JobOptions:
     read["delay"] = _seconds(where, "delay", settings.get("delay"), above=False)
     read["run_at"] = _moment(where, settings.get("run_at"))
     read["expires_in"] = _seconds(where, "expires_in", settings.get("expires_in"), above=True)
+    read["limits"] = read_job_limits(where, settings, _limit_seconds(where, settings))
     if (job_id := settings.get("job_id")) is not None:
         read["job_id"] = check_token("job id", job_id)
     if read["delay"] is not None and read["run_at"] is not None:
         raise ConfigurationError(f"{where}: delay and run_at both say when; give one of them")
     if read["delay"] is not None and read["expires_in"] is not None and read["expires_in"] <= read["delay"]:
         raise ConfigurationError(f"{where}: expires_in must be longer than delay, or it expires before it may start")
+    read["wanted"] = _wanted(where, settings)
     return JobOptions(**{name: value for name, value in read.items() if value is not None})
+
+
+def _wanted(where: str, settings: Mapping[str, Any]) -> Wanted | None:
+    given, policy, wait_for = (settings.get(name) for name in ("depends_on", "on_parent_failure", "wait_for"))
+    if policy not in {None, *PARENT_FAILURES}:
+        known = hint(str(policy), PARENT_FAILURES)
+        raise ConfigurationError(f"{where}: on_parent_failure cannot be {policy!r}; {known}")
+    if wait_for not in {None, "all", "any"}:
+        raise ConfigurationError(f"{where}: wait_for is {wait_for!r}; expected 'all' or 'any'")
+    if given is None and policy is None and wait_for is None:
+        return None
+    return Wanted(read_parents(where, given), policy or "fail", wait_for == "any")
+
+
+def _limit_seconds(where: str, settings: Mapping[str, Any]) -> Callable[[str], float | None]:
+    return lambda name: _seconds(where, name, settings.get(name), above=True)
 
 
 def _check_names(where: str, settings: Mapping[str, Any], known: Sequence[str]) -> None:

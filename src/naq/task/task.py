@@ -12,7 +12,7 @@ from naq.codec.codecs import get_codec
 from naq.context import Context
 from naq.exceptions import ConfigurationError
 from naq.handle import Host, Job
-from naq.task.call import Call, send, send_one, send_one_sync, send_sync
+from naq.task.call import Call, send, send_built, send_one, send_one_sync, send_sync
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, Reply
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
 from naq.task.plan import Plan
@@ -43,9 +43,11 @@ class Sender(Generic[P, R]):
                 `job_id` is safe).
         """
         plan, host, now = self._plan, self._host, clock.now()
-        if host.around_enqueue is not None:
+        if host.around_enqueue is not None or plan.gated:
             return await send_one(host, Call(plan, args, kwargs))
         spec = plan.build(args, kwargs, now)
+        if spec.blocked:
+            return await send_built(host, Call(plan, args, kwargs), spec, now)
         backend = await host.connect()
         (stored,) = await backend.enqueue((spec,))
         return Job.of(stored.job_id, host, plan.decode, stored.duplicate, Call(plan, args, kwargs), now)
@@ -107,7 +109,7 @@ class Configured(Sender[P, R]):
     def __init__(self, task: Task[P, R], settings: Mapping[str, Any]) -> None:
         options = read_job_options(f"{task.name}.options", settings)
         super().__init__(
-            task.host, Plan(task.name, task.signature, task.declared, options, task.host.config, task.func)
+            task.host, Plan(task.name, task.signature, task.declared, options, task.host.config, task.func, task.host)
         )
         self._task: Final = task
         self._settings: Final = settings
@@ -140,6 +142,7 @@ class Task(Sender[P, R]):
         declared: its options as ``@app.task`` gave them.
         is_async: whether calling it gives a coroutine.
         in_process: whether its jobs run in child processes.
+        limited: whether a worker has to ask before it runs a job (docs/limits.md).
         host: the app it belongs to.
         callbacks: what is called when its jobs start and end (docs/callbacks.md).
     """
@@ -155,9 +158,10 @@ class Task(Sender[P, R]):
         self.declared: Final = declared
         self.is_async: Final = _is_async(func)
         self.in_process: Final = declared.executor == "process"
+        self.limited: Final = declared.limits is not None and declared.limits.at_run_time
         self.host: Final = host
         self.callbacks: Final = Callbacks(f"task {name}")
-        super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config, func))
+        super().__init__(host, Plan(name, self.signature, declared, JobOptions(), host.config, func, host))
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -169,7 +173,8 @@ class Task(Sender[P, R]):
     def options(self, **settings: Unpack[JobSettings]) -> Configured[P, R]:
         """This task with `settings` for the jobs enqueued through the result (see `JobSettings`).
 
-        Options: queue, priority, retry, retries, timeout, tags, delay, run_at, job_id, expires_in.
+        Options: queue, priority, retry, retries, timeout, tags, delay, run_at, job_id, expires_in, depends_on,
+        on_parent_failure, wait_for.
 
         Raises:
             ConfigurationError: an option that does not exist, or a value it cannot take. Nothing was stored.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
+from naq.codec.after import fill_in
 from naq.codec.codecs import get_codec
 from naq.codec.envelope import JSON
 
@@ -15,13 +16,25 @@ if TYPE_CHECKING:
 
 
 def read_arguments(
-    task: Task[..., Any], codec: str, args: Raw, kwargs: Raw
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    task: Task[..., Any], codec: str, args: Raw, kwargs: Raw, values: Mapping[str, Raw]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """What to call `task` with. `codec` is one that this worker has opted into: the reader let the message through.
+
+    `values` are the results of other jobs among the arguments, by position or name.
 
     Raises:
         SerializationError: they do not fit the task. Validators of the user's types may raise anything else.
     """
+    signature = task.signature
     if codec == JSON:
-        return task.signature.decode(args, kwargs)
-    return get_codec(codec).decode(task.signature, args, kwargs)
+        return signature.decode(*fill_in(args, kwargs, values)) if values else signature.decode(args, kwargs)
+    positional, named = get_codec(codec).decode(signature, args, kwargs)
+    if values:
+        given, named = list(positional), dict(named)
+        for place, raw in values.items():
+            if not place.isdigit():
+                named[place] = signature.decode_one(place, raw, len(given))
+            elif int(place) < len(given):
+                given[int(place)] = signature.decode_one(int(place), raw, len(given))
+        positional = tuple(given)
+    return positional, named

@@ -13,11 +13,14 @@ from naq.backends.base import Backend
 from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
+from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
+from naq.worker.admission import Renewer
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
 from naq.worker.fetcher import Fetcher
 from naq.worker.flights import Flights
+from naq.worker.gather import Gathering
 from naq.worker.hooks import Hooks
 from naq.worker.journal import Journal
 from naq.worker.judge import Judge
@@ -29,6 +32,7 @@ from naq.worker.prepare import Preparation, Rules
 from naq.worker.presence import Presence
 from naq.worker.processes.pool import Processes
 from naq.worker.processes.source import Source
+from naq.worker.releasing import Releasing
 from naq.worker.report import Report
 from naq.worker.runner import Runner
 from naq.worker.service import Service
@@ -83,6 +87,7 @@ class Crew:
         vitals.watch(backend.health, self.flights)
         self._thread = threading.get_ident()
         self.left_behind = 0
+        self._backend = backend
         self._config = config
         self._tasks = tasks
         self._worker = worker
@@ -95,15 +100,18 @@ class Crew:
         )
         runner = Runner(self._threads, self._processes)
         self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
+        self._limiter = Limiter(backend, worker, lease=config.lease)
         self._executor = Executor(
             backend,
             self.flights,
             Preparation(tasks, rules, Reader(config)),
+            Gathering(backend, self.flights, config, worker),
             runner,
             Judge(judged),
             Settler(backend, self.flights, veil),
             Report(self.flights, self._journal),
             self._hooks,
+            self._limiter,
             call=layered(app.around_run, runner.run),
             torn_down=torn_down,
             gate=Gate(backend, config),
@@ -118,12 +126,14 @@ class Crew:
         )
         self._upkeep = Upkeep(backend, worker)
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
+        self._releasing = Releasing(backend, Reader(config), worker)
         self._services: list[Service] = [
             self._fetcher,
             self._journal,
             Listener(backend, self.flights, self._executor.interrupt),
             self._upkeep,
             self._timekeeper,
+            self._releasing,
         ]
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
@@ -141,9 +151,22 @@ class Crew:
             ttl=config.worker_ttl,
         )
         keeper = Keeper(backend, flights, self._executor.interrupt, main=self._main, lease=config.lease)
+        renewer = Renewer(backend, self._limiter, self._worker, lease=config.lease)
         watchdog = Watchdog(flights, self._main, thread=self._thread)
         self._vitals.watch_lifeline(keeper, watchdog)
-        return presence, [keeper, presence, watchdog]
+        return presence, [keeper, renewer, presence, watchdog]
+
+    async def run_due(self, queues: Sequence[str], limit: int) -> list[str]:
+        """Run at most `limit` jobs of `queues` that are due, to the end, callbacks too; their ids. Instead of `start`.
+
+        For tests. The claims are not kept by anybody: they need a lease that lasts.
+        """
+        claims = await self._backend.fetch(queues, limit=limit, lease=self._config.lease, wait=0.0)
+        for claim in claims:
+            self._executor.start(claim)
+        await self.flights.drained()
+        await self._journal.flush()
+        return [claim.job.id for claim in claims]
 
     def start(self) -> None:
         """Begin to claim and run jobs. The lifeline must be ready."""
@@ -163,9 +186,12 @@ class Crew:
         await self._timekeeper.stop()
         await self._upkeep.stop()
         await self._upkeep.resign()
+        await self._releasing.stop()
+        await self._releasing.resign()
         strays = await drain(self.flights, self._executor, now, timeout=timeout)
         strays += await self._hooks.close()
         await self._processes.close()
+        await self._limiter.close()
         for service in reversed(self._services):
             await service.stop()
         await self._journal.last_words(FAREWELL)

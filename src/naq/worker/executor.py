@@ -16,8 +16,11 @@ from naq.backends.base import Claim, JobQueue, Settled
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.faults import fault
 from naq.job import JobRecord, JobState
+from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
+from naq.worker.admission import admit, leave
 from naq.worker.flights import Flight, Flights, Phase, Verdict
+from naq.worker.gather import Gathering
 from naq.worker.hooks import Hooks
 from naq.worker.judge import Judge
 from naq.worker.outcome import Dropped, Outcome, Released
@@ -44,11 +47,13 @@ class Executor:
         queue: JobQueue,
         flights: Flights,
         prepare: Preparation,
+        gather: Gathering,
         runner: Runner,
         judge: Judge,
         settler: Settler,
         report: Report,
         hooks: Hooks,
+        limiter: Limiter,
         *,
         call: Callable[[Flight], Awaitable[Any]],
         torn_down: Callable[[], bool],
@@ -57,11 +62,13 @@ class Executor:
         self._queue = queue
         self._flights = flights
         self._prepare = prepare
+        self._gather = gather
         self._runner = runner
         self._judge = judge
         self._settler = settler
         self._report = report
         self._hooks = hooks
+        self._limiter = limiter
         self._call = call  # runs the task's code: the runner, with the app's middleware around it
         self._torn_down = torn_down
         self._gate = gate
@@ -97,12 +104,16 @@ class Executor:
             fault("run.before_start")
             claim = flight.claim
             job = claim.job
-            if claim.delivered > 1 or job.attempt > 1 or job.run > 1 or not job.fresh:
+            if claim.delivered > 1 or job.attempt > 1 or job.run > 1 or job.reason or not job.fresh:
                 outcome = await self._look_up(flight)
             if outcome is None:
-                outcome = self._prepare(flight)
-            if outcome is None and flight.task is not None and flight.task.in_process:
-                outcome = await self._runner.board(flight)
+                outcome = self._prepare.begin(flight)
+            if outcome is None and flight.envelope is not None and flight.envelope.after is not None:
+                outcome = await self._gather.gather(flight)
+            if outcome is None:
+                outcome = self._prepare.finish(flight)
+            if outcome is None and flight.task is not None and (flight.task.limited or flight.task.in_process):
+                outcome = await self._get_in(flight)
             if outcome is None:
                 outcome = await self._run(flight)
             self._flights.end(flight)
@@ -114,11 +125,24 @@ class Executor:
         except Exception:  # a defect of ours on one job must not take the others down; the lease brings it back
             log.exception("job %s could not be handled; it comes again", flight.claim.job.id)
         finally:
-            if flight.child is not None:
-                self._runner.alight(flight)
+            if flight.child is not None or flight.needs is not None:
+                self._get_out(flight)
             if not flight.abandoned:
                 self._flights.end(flight)
                 self._flights.remove(flight)
+
+    async def _get_in(self, flight: Flight) -> Outcome | None:
+        """Whether the limits of the job's task let it run now, and a child process takes it, where it needs one."""
+        assert flight.task is not None
+        if flight.task.limited and (put_off := await admit(self._limiter, flight)) is not None:
+            # Cancelled meanwhile, it must not be put off: it would run when its time has come.
+            return put_off if flight.verdict is None else self._judge.interrupted(flight)
+        return await self._runner.board(flight) if flight.task.in_process else None
+
+    def _get_out(self, flight: Flight) -> None:
+        if flight.child is not None:
+            self._runner.alight(flight)
+        leave(self._limiter, flight)
 
     async def _look_up(self, flight: Flight) -> Outcome | None:
         """Whether the job, which may have been seen before, is still to be run."""
@@ -172,7 +196,7 @@ class Executor:
                 return Released(0.0, "its worker was cancelled")
             return self._judge.raised(flight, error)
         finally:
-            self._flights.end(flight)  # from here on nothing interrupts this task
+            self._end(flight)  # from here on nothing interrupts this task
             if timer is not None:
                 timer.cancel()
             if flight.grace is not None:
@@ -183,6 +207,12 @@ class Executor:
                 return self._judge.interrupted(flight)
         fault("run.after_task")
         return self._judge.returned(flight, value)
+
+    def _end(self, flight: Flight) -> None:
+        """Its code has ended: its slot is free, and so are its permits."""
+        self._flights.end(flight)
+        if flight.needs is not None:
+            leave(self._limiter, flight)
 
     def give_up(self, flight: Flight) -> None:
         """Settle without code that does not end. What it is doing goes on until it ends by itself."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Raw
 
 from naq import clock
 from naq.backends.base import Claim
@@ -13,9 +15,13 @@ from naq.backends.base import Claim
 if TYPE_CHECKING:
     from naq.codec.envelope import Envelope
     from naq.context import Context
+    from naq.limits.declared import Needs
     from naq.retry import Retry
     from naq.task import Task
     from naq.worker.processes.handle import Child
+
+
+_NO_VALUES: Final[Mapping[str, Raw]] = {}
 
 
 class Phase(Enum):
@@ -54,11 +60,13 @@ class Flight:
         "grace",
         "kwargs",
         "name",
+        "needs",
         "phase",
         "policy",
         "started_at",
         "task",
         "timeout",
+        "values",
         "verdict",
         "waiter",
         "work",
@@ -83,6 +91,8 @@ class Flight:
         self.envelope: Envelope | None = None
         self.policy: Retry | None = None
         self.context: Context | None = None
+        self.needs: Needs | None = None  # the limits that let it in, and are told when it has ended
+        self.values: Mapping[str, Raw] = _NO_VALUES  # results of other jobs that are its arguments, by place
         self.args: Sequence[Any] = ()
         self.kwargs: Mapping[str, Any] = {}
 

@@ -56,15 +56,13 @@ class Preparation:
         self._rules = rules
         self._unknown = Throttle(UNKNOWN_LOGGED)
 
-    def __call__(self, flight: Flight) -> Outcome | None:
-        """All steps on `flight`: it is ready to run, or this is its outcome."""
-        return (
-            self.read_envelope(flight)
-            or self.count_deliveries(flight)
-            or self.find_task(flight)
-            or self.read_arguments(flight)
-            or self.set_out(flight)
-        )
+    def begin(self, flight: Flight) -> Outcome | None:
+        """The steps that need nothing but the message."""
+        return self.read_envelope(flight) or self.count_deliveries(flight) or self.find_task(flight)
+
+    def finish(self, flight: Flight) -> Outcome | None:
+        """The others: it is ready to run, or this is its outcome. Results that are arguments are there by now."""
+        return self.read_arguments(flight) or self.set_out(flight)
 
     def read_envelope(self, flight: Flight) -> Outcome | None:
         """Bytes -> envelope. What is none goes to the dead letters; what came too late is expired."""
@@ -124,7 +122,9 @@ class Preparation:
         if task.in_process:
             return None  # its child reads them
         try:
-            flight.args, flight.kwargs = read_arguments(task, envelope.codec, envelope.args, envelope.kwargs)
+            flight.args, flight.kwargs = read_arguments(
+                task, envelope.codec, envelope.args, envelope.kwargs, flight.values
+            )
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             described = describe(error, attempt=flight.claim.job.attempt, at=clock.now())
             return Discarded(final_record(flight, self._rules.worker, JobState.FAILED, error=described))

@@ -7,12 +7,14 @@ from typing import Final
 from msgspec import Raw
 
 from naq import clock
+from naq.codec.after import MAX_SHOWN, some_parents
 from naq.codec.envelope import MAX_ERRORS
 from naq.codec.headers import read_tags
 from naq.job import AttemptError, JobRecord, JobState
 from naq.worker.flights import Flight
 
 _NO_TAGS: Final[dict[str, str]] = {}
+_NOBODY: Final[list[str]] = []
 _NO_ERRORS: Final[list[AttemptError]] = []
 
 
@@ -49,4 +51,7 @@ def final_record(
         finished_at=clock.now(),
         reason=reason,
         tags=_NO_TAGS if job.headers is None else read_tags(job.headers),
+        parent="" if envelope is None else envelope.parent,
+        root="" if envelope is None else envelope.root,
+        after=_NOBODY if envelope is None or envelope.after is None else some_parents(envelope.after, MAX_SHOWN),
     )

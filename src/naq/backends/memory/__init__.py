@@ -15,19 +15,21 @@ from naq.backends.base import Backend
 from naq.backends.memory.admin import AdminPart
 from naq.backends.memory.entries import EntryPart
 from naq.backends.memory.events import EventPart
+from naq.backends.memory.flow import FlowPart
+from naq.backends.memory.follow import FollowPart
 from naq.backends.memory.queue import QueuePart
 from naq.backends.memory.registry import RegistryPart
 from naq.backends.memory.settle import SettlePart
 from naq.backends.memory.store import Store
 from naq.config import Config
 
-__all__ = ["MemoryBackend", "connect", "forget"]
+__all__ = ["MemoryBackend", "connect", "forget", "set_down"]
 
 _stores: Final[dict[tuple[str, str], tuple[Store, Callable[[], None]]]] = {}  # with what ends its watch of the clock
 _lock: Final = threading.Lock()
 
 
-class MemoryBackend(QueuePart, SettlePart, AdminPart, EventPart, RegistryPart, EntryPart):
+class MemoryBackend(QueuePart, SettlePart, AdminPart, FlowPart, EventPart, FollowPart, RegistryPart, EntryPart):
     """All of the seam over one `Store`."""
 
 
@@ -39,6 +41,19 @@ def connect(config: Config) -> Backend:
             store = Store()
             _stores[key] = (store, clock.on_step(store.stepped))
         return MemoryBackend(config, _stores[key][0])
+
+
+def set_down(config: Config, *, down: bool) -> None:
+    """Let the store that `config` names be out of reach, as a broker that is down, or in reach again; for tests.
+
+    Calls raise `NaqConnectionError` meanwhile. What waits already goes on waiting, and raises at the end of its time.
+    """
+    key = (config.namespace, config.broker_url.partition(":")[2])
+    with _lock:
+        store = _stores[key][0] if key in _stores else None
+    if store is not None:
+        store.down = down
+        store.stepped()
 
 
 def forget(config: Config) -> None:

@@ -96,7 +96,11 @@ class AdminPart(SignalPart):
         with store.lock:
             if job_id in store.jobs or (spec := store.dead.take(job_id)) is None:
                 return False
-            store.add(msgspec.structs.replace(spec, run=spec.run + 1, attempt=1, run_at=None, reason="run again"))
+            store.add(
+                msgspec.structs.replace(
+                    spec, run=spec.run + 1, attempt=1, run_at=None, reason="run again", blocked=False
+                )
+            )
             return True
 
     async def pause(self, queue: str) -> None:
@@ -146,7 +150,7 @@ class AdminPart(SignalPart):
         with store.lock:
             store.advance()
             return [
-                QueueStats(line.name, line.queued, line.running, line.waiting, line.paused, line.limit)
+                QueueStats(line.name, line.queued, line.running, line.waiting, line.paused, line.limit, line.blocked)
                 for line in ([_line(store, queue) for queue in queues] or list(store.lines.values()))
             ]
 

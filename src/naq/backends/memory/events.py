@@ -8,7 +8,7 @@ from naq.backends.base import Event
 from naq.backends.memory.instance import Instance
 from naq.exceptions import ConfigurationError
 
-_BEFORE_ALL = -1
+_BEFORE_ALL = 0
 
 
 class EventPart(Instance):
@@ -23,16 +23,31 @@ class EventPart(Instance):
                 store.log.append(event)
             store.logged.ring()
 
-    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+    async def read(
+        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
+    ) -> list[tuple[str, Event]]:
         """Events after the cursor, from the retained start where it is unknown."""
         await self._yield()
-        cursor = _BEFORE_ALL if after is None else _cursor(after)
+        cursor = read_cursor(after)
         log = self._store.log
-        found = await self._until(lambda: log.after(cursor, limit) or None, lambda: [self._store.logged], wait)
+        found = await self._until(lambda: log.after(cursor, limit, kind) or None, lambda: [self._store.logged], wait)
         return found or []
 
+    async def latest(self) -> str:
+        """The cursor of the last event."""
+        await self._yield()
+        with self._store.lock:
+            return self._store.log.last
 
-def _cursor(text: str) -> int:
+
+def read_cursor(text: str | None) -> int:
+    """The number that a cursor is; None stands before all events.
+
+    Raises:
+        ConfigurationError: it is no cursor.
+    """
+    if text is None:
+        return _BEFORE_ALL
     if not text.isdecimal():
         raise ConfigurationError(f"{text[:80]!r} is no cursor: use one that read() returned, or None")
     return int(text)

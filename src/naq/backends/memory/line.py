@@ -22,6 +22,7 @@ class Entry:
         line: the queue it belongs to.
         state: where it stands; a final one marks an entry that has left the store but still lies in a lane.
         ticket: grows with every change of state; a timer or lease of an older ticket is void.
+        number: grows from each job to the next one stored.
         receipt: what the present holder's claim carries; empty where nobody holds it.
         lapses: monotonic time at which the present claim ends.
         delivered: how often this attempt was handed out.
@@ -35,6 +36,7 @@ class Entry:
         "enqueued_at",
         "lapses",
         "line",
+        "number",
         "receipt",
         "spec",
         "started_at",
@@ -47,6 +49,7 @@ class Entry:
         self.line = line
         self.state = JobState.QUEUED
         self.ticket = 0
+        self.number = 0
         self.receipt = b""
         self.lapses = 0.0
         self.delivered = 0
@@ -56,9 +59,21 @@ class Entry:
 
 
 class Line:
-    """One queue. `queued`, `waiting` (for a time) and `running` count its entries."""
+    """One queue. `queued`, `waiting` (for a time), `blocked` and `running` count its entries."""
 
-    __slots__ = ("_lanes", "_turn", "_void", "bell", "limit", "name", "paused", "queued", "running", "waiting")
+    __slots__ = (
+        "_lanes",
+        "_turn",
+        "_void",
+        "bell",
+        "blocked",
+        "limit",
+        "name",
+        "paused",
+        "queued",
+        "running",
+        "waiting",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -66,6 +81,7 @@ class Line:
         self.limit: int | None = None
         self.queued = 0
         self.waiting = 0
+        self.blocked = 0
         self.running = 0
         self.bell = Bell()
         self._lanes: tuple[deque[Entry], ...] = (deque(), deque(), deque())
@@ -82,13 +98,16 @@ class Line:
         else:
             lane.append(entry)
 
-    def take(self) -> Entry | None:
-        """The entry whose turn it is; None where there is none, or none may be handed out now."""
+    def take(self, *, strict: bool = False) -> Entry | None:
+        """The entry whose turn it is; None where there is none, or none may be handed out now.
+
+        `strict`: it is the turn of the highest priority that there is.
+        """
         if self.paused or (self.limit is not None and self.running >= self.limit):
             return None
         high, normal, low = lanes = self._lanes
         while self.queued:
-            lane = lanes[_TURNS[self._turn]]
+            lane = high if strict else lanes[_TURNS[self._turn]]
             self._turn = (self._turn + 1) % len(_TURNS)
             entry = (lane or high or normal or low).popleft()
             if entry.state is JobState.QUEUED:  # else it was cancelled or purged where it stood

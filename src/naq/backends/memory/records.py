@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -63,19 +64,58 @@ class Log:
 
     def __init__(self) -> None:
         self._items: deque[Event | JobRecord] = deque(maxlen=MAX_EVENTS)
-        self._next = 0
+        self._next = 1
 
     def append(self, item: Event | JobRecord) -> None:
         """Add one at the end; a record is encoded only when somebody reads it."""
         self._items.append(item)
         self._next += 1
 
-    def after(self, cursor: int, limit: int) -> list[tuple[str, Event]]:
-        """At most `limit` events behind `cursor`; from the retained start where the cursor is not of this log."""
+    @property
+    def last(self) -> str:
+        """The cursor of the last event; one before all of them where there is none."""
+        return str(self._next - 1)
+
+    def after(self, cursor: int, limit: int, kind: str | None = None) -> list[tuple[str, Event]]:
+        """At most `limit` events (of `kind`) behind `cursor`; from the retained start where it is not of this log."""
         first = self._next - len(self._items)
         start = cursor + 1 if first <= cursor + 1 <= self._next else first
-        stop = min(self._next, start + limit)
-        return [(str(number), _as_event(self._items[number - first])) for number in range(start, stop)]
+        found: list[tuple[str, Event]] = []
+        for number, item in enumerate(islice(self._items, start - first, None), start):
+            if len(found) == limit:
+                break
+            if kind is None or _kind(item) == kind:
+                found.append((str(number), _as_event(item)))
+        return found
+
+    def of_job(
+        self, cursor: int, limit: int, job_id: str, kinds: Collection[str]
+    ) -> tuple[list[tuple[str, Event]], int]:
+        """At most `limit` events of one job behind `cursor`, and the cursor behind all that was looked at.
+
+        Only those of `kinds` (none given: all), and of its records the latest.
+        """
+        first = self._next - len(self._items)
+        start = cursor + 1 if first <= cursor + 1 <= self._next else first
+        found: list[tuple[str, Event]] = []
+        number = start - 1
+        for number, item in enumerate(islice(self._items, start - first, None), start):
+            if _job(item) == job_id and (not kinds or _kind(item) in kinds):
+                found.append((str(number), _as_event(item)))
+        records = [at for at, (_, event) in enumerate(found) if event.kind == "record"]
+        for at in reversed(records[:-1]):
+            del found[at]
+        if len(found) > limit:
+            return found[:limit], int(found[limit - 1][0])
+        return found, number
+
+
+def _job(item: Event | JobRecord) -> str:
+    return item.job_id if isinstance(item, Event) else item.id
+
+
+def _kind(item: Event | JobRecord) -> str:
+    return item.kind if isinstance(item, Event) else "record"
 
 
 def _as_event(item: Event | JobRecord) -> Event:

@@ -37,8 +37,10 @@ class Store:
 
     def __init__(self) -> None:
         self.lock: Final = threading.Lock()
+        self.down = False  # as if the broker could not be reached; for tests
         self.jobs: Final[dict[str, Entry]] = {}
         self.lines: Final[dict[str, Line]] = {}
+        self.keyed: Final[dict[tuple[str, str], list[Entry]]] = {}  # by queue and key, oldest first
         self.records: Final = Records()
         self.log: Final = Log()
         self.dead: Final = Dead()
@@ -52,6 +54,7 @@ class Store:
         self._timers: Final = Deadlines()  # by UNIX time
         self._leases: Final = Deadlines()  # by monotonic time
         self._tickets = 0
+        self._numbers = 0
         self._turn = 0
 
     def line(self, queue: str) -> Line:
@@ -69,8 +72,42 @@ class Store:
         """Let a new job wait."""
         now = clock.now()
         entry = self.jobs[spec.id] = Entry(spec, self.line(spec.queue), now)
-        if spec.run_at is not None and spec.run_at > now:
+        self._numbers += 1
+        entry.number = self._numbers
+        if spec.key:
+            self.keyed.setdefault((spec.queue, spec.key), []).append(entry)
+        if spec.blocked:
+            self._ticket(entry)
+            entry.state = JobState.BLOCKED
+            entry.line.blocked += 1
+        elif spec.run_at is not None and spec.run_at > now:
             self.delay(entry, spec.run_at, JobState.SCHEDULED)
+        else:
+            self._ready(entry)
+
+    def holder(self, spec: JobSpec) -> Entry | None:
+        """The job that has the key of `spec` for its scope, if one has."""
+        for entry in self.keyed.get((spec.queue, spec.key), ()):
+            if spec.scope == "active" or entry.state is not _RUNNING:
+                return entry
+        return None
+
+    def replace(self, spec: JobSpec) -> bool:
+        """Let `spec` take the place of the scheduled job of its id; False where there is none."""
+        entry = self.jobs.get(spec.id)
+        if entry is None or entry.state is not JobState.SCHEDULED:
+            return False
+        self.remove(entry, JobState.SCHEDULED)
+        self.add(spec)
+        return True
+
+    def unblock(self, entry: Entry) -> None:
+        """Blocked -> queued, or scheduled where its time is to come."""
+        entry.line.blocked -= 1
+        entry.spec = msgspec.structs.replace(entry.spec, blocked=False)
+        run_at = entry.spec.run_at
+        if run_at is not None and run_at > clock.now():
+            self.delay(entry, run_at, JobState.SCHEDULED)
         else:
             self._ready(entry)
 
@@ -109,7 +146,7 @@ class Store:
         entry.ticket = self._tickets
         entry.receipt = b""
 
-    def claim(self, queues: Sequence[str], limit: int, lease: float) -> list[Claim]:
+    def claim(self, queues: Sequence[str], limit: int, lease: float, *, strict: bool = False) -> list[Claim]:
         """Hand out at most `limit` jobs, the queues in turn."""
         self.advance()
         lines = [self.line(queue) for queue in queues]
@@ -120,7 +157,7 @@ class Store:
         turn = self._turn
         while lines and len(claims) < limit:
             turn %= len(lines)
-            entry = lines[turn].take()
+            entry = lines[turn].take(strict=strict)
             if entry is None:
                 del lines[turn]
                 continue
@@ -173,13 +210,20 @@ class Store:
             line.running -= 1
             if line.limit is not None:
                 line.bell.ring()
+        elif entry.state is JobState.BLOCKED:
+            line.blocked -= 1
         else:
             line.waiting -= 1
         entry.state = state
         entry.ticket = 0
         entry.receipt = b""
-        del self.jobs[entry.spec.id]
-        if (bell := self.finals.get(entry.spec.id)) is not None:
+        spec = entry.spec
+        if spec.key and (keyed := self.keyed.get((spec.queue, spec.key))):
+            keyed.remove(entry)
+            if not keyed:
+                del self.keyed[spec.queue, spec.key]
+        del self.jobs[spec.id]
+        if (bell := self.finals.get(spec.id)) is not None:
             bell.ring()
 
     def finish(self, record: JobRecord, ttl: float) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from naq import clock
 from naq.backends.memory.line import Entry
+from naq.codec.after import MAX_SHOWN, After, some_parents
 from naq.codec.headers import read_tags
 from naq.job import JobRecord, JobState
 
@@ -16,27 +17,31 @@ class _Peek(msgspec.Struct, gc=False):
     """The only part of an envelope that a view shows."""
 
     task: str = ""
+    limits: list[str] = []
+    parent: str = ""
+    root: str = ""
+    after: After | None = None
 
 
 _peek: Final = msgspec.json.Decoder(_Peek)
 
 
-def _task(payload: bytes) -> str:
+def _read(payload: bytes) -> _Peek:
     try:
-        return _peek.decode(payload).task
+        return _peek.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""  # no envelope; whoever claims it will say so
+        return _Peek()  # no envelope; whoever claims it will say so
 
 
 def describe(entry: Entry) -> JobRecord:
     """What is known of a job that is not final."""
-    spec = entry.spec
+    spec, said = entry.spec, _read(entry.spec.payload)
     return JobRecord(
         id=spec.id,
         state=entry.state,
         queue=spec.queue,
         priority=spec.priority,
-        task=_task(spec.payload),
+        task=said.task,
         run=spec.run,
         attempt=spec.attempt,
         delivered=entry.delivered,
@@ -45,11 +50,16 @@ def describe(entry: Entry) -> JobRecord:
         tags=read_tags(spec.headers) if spec.headers else {},
         started_at=entry.started_at if entry.state is JobState.RUNNING else 0.0,
         reason="cancel requested" if entry.cancelled else spec.reason,
+        key=spec.key,
+        limits=said.limits,
+        parent=said.parent,
+        root=said.root,
+        after=some_parents(said.after, MAX_SHOWN),
     )
 
 
 def describe_cancelled(entry: Entry) -> JobRecord:
     """The record that a cancelled job gets."""
     return msgspec.structs.replace(
-        describe(entry), state=JobState.CANCELLED, finished_at=clock.now(), reason="cancelled"
+        describe(entry), state=JobState.CANCELLED, finished_at=clock.now(), reason="cancelled", key="", limits=[]
     )

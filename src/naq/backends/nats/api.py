@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -159,7 +159,13 @@ class JetStream:
         parts = await self._courier.ask_many(f"$JS.API.DIRECT.GET.{stream}", body, timeout=self.timeout)
         return [_direct(payload, parse_headers(header)) for payload, header in parts]
 
-    async def walk(self, stream: str, subject: str, *, after: int = 0, limit: int = 0) -> AsyncIterator[Message]:
+    async def lasts(self, stream: str, subjects: Sequence[str]) -> list[Message]:
+        """The last message on each subject that fits one of `subjects` (filters, at most 1,024), in one round trip."""
+        body = _encode({"multi_last": subjects})
+        parts = await self._courier.ask_many(f"$JS.API.DIRECT.GET.{stream}", body, timeout=self.timeout)
+        return [_direct(payload, parse_headers(header)) for payload, header in parts]
+
+    async def walk(self, stream: str, subject: str, *, after: int = 0, limit: int = 0) -> AsyncGenerator[Message]:
         """The messages on `subject` (a filter) in order of sequence, at most `limit` (0: all).
 
         Any replica may answer. Where all are asked for, the leader is asked whether that was all.

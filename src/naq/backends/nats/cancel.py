@@ -9,6 +9,7 @@ from naq.backends.base import RECORD_TTL, CancelResult, Settled, Signal
 from naq.backends.nats import messages
 from naq.backends.nats.find import Place
 from naq.backends.nats.signals import Signals
+from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.job import JobRecord, JobState
 from naq.names import check_token
@@ -37,13 +38,13 @@ class Cancel(Signals):
         # The record first: without it, the job would be gone without a trace if we died in between.
         if await self.store(_record(place), first=place.job.run == 1) is not Settled.DONE:
             return CancelResult.FINISHED
-        await self._remove(place)
+        await self.take_away(place)
         await self.applied()
         # Handed out between our look and the delete: its worker finds the record, and is told.
         await self.send(Signal(kind="cancel", subject=job_id))
         return CancelResult.REMOVED
 
-    async def _remove(self, place: Place | None) -> None:
+    async def take_away(self, place: Place | None) -> None:
         """Delete what waits of a job, also if it moves meanwhile: a timer fires, a holder hands it back."""
         for _ in range(_TRIES):
             if place is None or await self.js.delete(self.subjects.jobs, place.message.sequence):
@@ -71,4 +72,8 @@ def _record(place: Place) -> JobRecord:
         enqueued_at=said.at,
         finished_at=clock.now(),
         reason="cancelled before it ran",
+        tags=read_tags(job.headers),
+        parent=said.parent,
+        root=said.root,
+        after=said.waits_for,
     )

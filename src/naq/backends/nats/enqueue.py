@@ -14,7 +14,7 @@ from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.client import ingest
 from naq.backends.nats.client.courier import Answer
 from naq.backends.nats.client.errors import Conflict
-from naq.backends.nats.session import Session
+from naq.backends.nats.keyed import Keyed
 from naq.faults import fault, is_armed
 from naq.job import JobSpec, new_id
 
@@ -22,7 +22,7 @@ WINDOW: Final = 4096  # publishes on their way at once; some megabytes, and far 
 OWN_HEADERS: Final = 2048  # bytes that our own headers take at most: two subjects, a reason, a nonce, numbers
 
 
-class Enqueue(Session):
+class Enqueue(Keyed):
     """`JobQueue.enqueue`."""
 
     async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
@@ -36,10 +36,17 @@ class Enqueue(Session):
         for queue in {job.queue for job in jobs}:
             if queue not in self.known:
                 await self.know(queue, wait=timeout)
+        if any(job.replace for job in jobs):
+            return [
+                await self.give_way(job, timeout) if job.replace else (await self._many([job], timeout))[0]
+                for job in jobs
+            ]
         if len(jobs) == 1:
             future, nonce = self._publish(jobs[0], timeout)
             return [await self._outcome(jobs[0], future, nonce)]
-        if len(jobs) < (batch.WORTH_IT if self._syncs else ingest.WORTH_IT) or not all(job.fresh for job in jobs):
+        if len(jobs) < (batch.WORTH_IT if self._syncs else ingest.WORTH_IT) or not all(
+            job.fresh and not job.key for job in jobs
+        ):
             return await self._many(jobs, timeout)
         # New ids cannot be taken, so nobody needs to be told of each; one that is settles it by compare-and-set.
         until = clock.monotonic() + timeout
@@ -102,20 +109,25 @@ class Enqueue(Session):
     def _address(self, job: JobSpec, now: float) -> tuple[bytes, bytes, str]:
         """Where a job goes, its header block, and its nonce (empty for a new id)."""
         subjects = self.subjects
-        if job.fresh and job.run_at is None and job.headers is None and job.attempt == 1:
+        if (
+            job.fresh
+            and job.run_at is None
+            and job.headers is None
+            and job.attempt == 1
+            and not (job.key or job.blocked)
+        ):
             return subjects.ready(job.queue, job.priority, job.id).encode(), messages.CAS_FRESH, ""
-        waits = job.run_at is not None and job.run_at > now
-        subject = (subjects.timer if waits else subjects.ready)(job.queue, job.priority, job.id)
+        subject, schedule = self.placed(job, now)
         lines = f"{messages.EXPECT}: 0\r\n"
         nonce = ""
         if not job.fresh:
             # A chosen id must be free in every place where a job may wait; the record is checked before it runs.
             nonce = new_id()
             lines += f"{messages.EXPECT_ON}: {subjects.any_of(job.id)}\r\n{messages.NONCE}: {nonce}\r\n"
-        lines += messages.describe(job)
-        if waits and job.run_at is not None:
-            lines += messages.schedule(subjects, job, job.run_at)
-        return subject.encode(), messages.block(lines), nonce
+        elif job.key:
+            nonce = new_id()
+            lines += f"{messages.EXPECT_ON}: {subjects.keyed(job.queue, job.key)}\r\n{messages.NONCE}: {nonce}\r\n"
+        return subject.encode(), messages.block(lines + messages.describe(job) + schedule), nonce
 
     async def _outcome(self, job: JobSpec, future: asyncio.Future[Answer], nonce: str) -> EnqueueResult:
         try:
@@ -124,6 +136,9 @@ class Enqueue(Session):
             else:
                 await future
         except Conflict as conflict:
+            if job.key:
+                timeout = self.config.publish_timeout
+                return await self.take_key(job, nonce, first_try=conflict.first_try, timeout=timeout)
             if job.fresh:
                 return EnqueueResult(job.id, conflict.first_try)
             there = await self.js.last(self.subjects.jobs, self.subjects.any_of(job.id))

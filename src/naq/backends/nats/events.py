@@ -36,7 +36,14 @@ class Events(Letters):
             sent.append(future)
         await asyncio.gather(*sent)
 
-    async def read(self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0) -> list[tuple[str, Event]]:
+    async def latest(self) -> str:
+        """The last sequence; see `EventLog.latest`."""
+        self.must_be_open()
+        return str((await self.js.call(f"STREAM.INFO.{self.subjects.log}"))["state"]["last_seq"])
+
+    async def read(
+        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
+    ) -> list[tuple[str, Event]]:
         """What was stored after the cursor; see `EventLog.read`."""
         self.must_be_open()
         news = asyncio.Event()
@@ -44,14 +51,16 @@ class Events(Letters):
         def on_news(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
             news.set()
 
-        tokens = [self.link.listen(self.subjects.news(letter), on_news) for letter in "re"]
+        subject = self.subjects.logged(kind)
+        heard = [self.subjects.news(letter) for letter in "re"] if kind is None else [self.subjects.told(kind)]
+        tokens = [self.link.listen(each, on_news) for each in heard]
         until, cursor = clock.monotonic() + wait, int(after or 0)
         patience = LOOK_AGAIN
         try:
             while True:
                 news.clear()
-                found = await self.js.batch(self.subjects.log, f"{self.subjects.prefix}.>", after=cursor, limit=limit)
-                events = [(str(message.sequence), event) for message in found if (event := _event(message)) is not None]
+                found = await self.js.batch(self.subjects.log, subject, after=cursor, limit=limit)
+                events = [(str(message.sequence), event) for message in found if (event := read_event(message)) is not None]
                 left = until - clock.monotonic()
                 if events or (left <= 0 and not found):
                     return events
@@ -68,7 +77,7 @@ class Events(Letters):
                 self.link.unlisten(token)
 
 
-def _event(message: Message) -> Event | None:
+def read_event(message: Message) -> Event | None:
     """The event in a message of the log; None where a stranger has put something there."""
     words = message.subject.split(".")
     try:

@@ -10,7 +10,7 @@ from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
 from naq.backends.nats.settle import Settle, read_record
-from naq.backends.nats.subjects import consumer, place_of
+from naq.backends.nats.subjects import consumer, key_of, place_of
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.job import JobRecord, JobSpec, JobState
@@ -65,9 +65,9 @@ class Find(Settle):
 def read_place(message: Message) -> Place:
     """Where the job in a message of the jobs stream stands; what is handed out is `queued` as well."""
     letter, queue, priority, job_id = place_of(message.subject)
-    job = messages.job_from(job_id, queue, priority, message.data, message.headers)
+    job = messages.job_from(job_id, queue, priority, message.data, message.headers, key_of(message.subject))
     if letter == "b":
-        return Place(message, JobState.BLOCKED, job)
+        return Place(message, JobState.BLOCKED, replace(job, blocked=True))
     if letter == "s":
         state = JobState.RETRYING if job.attempt > 1 else JobState.SCHEDULED
         return Place(message, state, replace(job, run_at=messages.time_of(message.headers.get(messages.SCHEDULE, ""))))
@@ -90,4 +90,9 @@ def view(place: Place) -> JobRecord:
         run_at=job.run_at or 0.0,
         reason=job.reason,
         tags=read_tags(job.headers),
+        key=job.key,
+        limits=said.limits,
+        parent=said.parent,
+        root=said.root,
+        after=said.waits_for,
     )

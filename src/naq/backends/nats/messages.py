@@ -15,15 +15,19 @@ EXPECT_ON: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 FRESH: Final = "Naq-Fresh"
 NONCE: Final = "Naq-Nonce"
 ATTEMPT: Final = "Naq-Attempt"
+CLAIMS: Final = "Naq-Claims"
 RUN: Final = "Naq-Run"
 REASON: Final = "Naq-Reason"
 REPUBLISH: Final = "Naq-Republish"
+KEY: Final = "Naq-Key"  # of a dead letter, whose subject does not say it
 SCHEDULE: Final = "Nats-Schedule"
 TARGET: Final = "Nats-Schedule-Target"
 ROLLUP: Final = "Nats-Schedule-Rollup"
 SCHEDULER: Final = "Nats-Scheduler"
 NEXT: Final = "Nats-Schedule-Next"
-_OWN: Final = frozenset({FRESH, NONCE, ATTEMPT, RUN, REASON, REPUBLISH})
+RUN_AT: Final = "Naq-Run-At"  # of a job that waits for others: UNIX seconds before which it may not start either
+_OWN: Final = frozenset({FRESH, NONCE, ATTEMPT, CLAIMS, RUN, REASON, REPUBLISH, RUN_AT, KEY})
+FOR_OTHERS: Final = "@at 2199-01-01T00:00:00Z"  # when the broker would let go what waits for jobs: not in this life
 
 # The header of nearly every job and record, built once. A new message on its subject, or none.
 CAS_NEW: Final = f"NATS/1.0\r\n{EXPECT}: 0\r\n\r\n".encode()
@@ -57,6 +61,8 @@ def describe(job: JobSpec) -> str:
         lines += f"{ATTEMPT}: {job.attempt}\r\n"
     if job.run != 1:
         lines += f"{RUN}: {job.run}\r\n"
+    if job.claims:
+        lines += f"{CLAIMS}: {job.claims}\r\n"
     if job.reason:
         lines += f"{REASON}: {header_value(job.reason)}\r\n"
     if job.headers:
@@ -71,8 +77,15 @@ def header_value(text: str) -> str:
 
 def schedule(subjects: Subjects, job: JobSpec, when: float) -> str:
     """Header lines of a timer: at `when` the broker puts the message on the ready subject, replacing what is there."""
-    target = subjects.ready(job.queue, job.priority, job.id)
+    target = subjects.ready(job.queue, job.priority, job.id, job.key)
     return f"{SCHEDULE}: {at(when)}\r\n{TARGET}: {target}\r\n{ROLLUP}: sub\r\n"
+
+
+def park(subjects: Subjects, job: JobSpec) -> str:
+    """Header lines of a job that waits for others: a timer for a time that does not come."""
+    target = subjects.ready(job.queue, job.priority, job.id, job.key)
+    own = "" if job.run_at is None else f"{RUN_AT}: {job.run_at!r}\r\n"
+    return f"{SCHEDULE}: {FOR_OTHERS}\r\n{TARGET}: {target}\r\n{ROLLUP}: sub\r\n{own}"
 
 
 def ttl(seconds: float) -> str:
@@ -85,14 +98,16 @@ def block(lines: str) -> bytes:
     return f"NATS/1.0\r\n{lines}\r\n".encode("ascii", "replace")
 
 
-def read_job(job_id: str, queue: str, priority: Priority, payload: bytes, header: bytes) -> JobSpec:
+def read_job(job_id: str, queue: str, priority: Priority, payload: bytes, header: bytes, key: str = "") -> JobSpec:
     """The job in a delivered message. A header that is none of ours is kept for the task's context."""
     if header == CAS_FRESH:
-        return JobSpec(id=job_id, queue=queue, priority=priority, payload=payload, fresh=True)
-    return job_from(job_id, queue, priority, payload, parse_headers(header) if header else {})
+        return JobSpec(id=job_id, queue=queue, priority=priority, payload=payload, fresh=True, key=key)
+    return job_from(job_id, queue, priority, payload, parse_headers(header) if header else {}, key)
 
 
-def job_from(job_id: str, queue: str, priority: Priority, payload: bytes, headers: dict[str, str]) -> JobSpec:
+def job_from(
+    job_id: str, queue: str, priority: Priority, payload: bytes, headers: dict[str, str], key: str = ""
+) -> JobSpec:
     """The same from headers by name."""
     kept = {name: value for name, value in headers.items() if name not in _OWN and not name.startswith("Nats-")}
     return JobSpec(
@@ -101,11 +116,22 @@ def job_from(job_id: str, queue: str, priority: Priority, payload: bytes, header
         priority=priority,
         payload=payload,
         headers=kept or None,
+        run_at=_moment(headers.get(RUN_AT)),
         attempt=number(headers.get(ATTEMPT)),
         run=number(headers.get(RUN)),
+        claims=number(headers[CLAIMS]) if CLAIMS in headers else 0,
         fresh=FRESH in headers and REPUBLISH not in headers,
         reason=headers.get(REASON, ""),
+        key=key,
     )
+
+
+def _moment(text: str | None) -> float | None:
+    """UNIX seconds from a header; a stranger may have written anything there."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def number(text: str | None) -> int:

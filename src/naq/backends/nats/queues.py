@@ -69,7 +69,7 @@ class Queues(Early):
                 await self.js.call(f"CONSUMER.DURABLE.CREATE.{self.subjects.jobs}.{name}", body)
 
     async def purge(self, queue: str) -> int:
-        """Remove what waits in line and what waits for a time; see `JobAdmin.purge`."""
+        """Remove what waits in line, for a time, or for others; see `JobAdmin.purge`."""
         self.must_be_open()
         check_token("queue", queue)
         removed = 0
@@ -81,11 +81,13 @@ class Queues(Early):
             subject = self.subjects.lane(queue, priority)
             async for message in self.js.walk(self.subjects.jobs, subject, after=after):
                 removed += await self.js.delete(self.subjects.jobs, message.sequence)
-        timers = await self.js.call(
-            f"STREAM.PURGE.{self.subjects.jobs}", {"filter": self.subjects.timers(queue)}, timeout=60, slow=True
-        )
+        for subject in (self.subjects.timers(queue), self.subjects.unfinished(queue, blocked=True)):
+            answer = await self.js.call(
+                f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True
+            )
+            removed += int(answer["purged"])
         await self.applied()
-        return removed + int(timers["purged"])
+        return removed
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
         """Counts by queue; see `JobAdmin.stats`."""
@@ -114,6 +116,7 @@ class Queues(Early):
             scheduled=await self.js.count(self.subjects.jobs, self.subjects.timers(queue)),
             paused=any(info.get("paused", False) for info in infos),
             limit=max(caps) if caps and MAX_ACK_PENDING not in caps else None,
+            blocked=await self.js.count(self.subjects.jobs, self.subjects.unfinished(queue, blocked=True)),
         )
 
     async def _info(self, queue: str, priority: Any) -> dict[str, Any] | None:

@@ -64,7 +64,7 @@ class Settle(Recall):
         self.must_be_open()
         buried = 0
         if record.state is JobState.FAILED:
-            buried = await self._bury(claim, record)
+            buried = await self.keep_dead(claim.job, record)
             fault("discard.after_dead")
         settled = await self.store(record, first=claim.job.run == 1)
         if buried and settled is Settled.SUPERSEDED:
@@ -74,13 +74,14 @@ class Settle(Recall):
         self.settle(claim.receipt, ACK)
         return settled
 
-    async def _bury(self, claim: Claim, record: JobRecord) -> int:
-        """Keep the job as it was for a person; the letter's sequence. One subject a job: a repeat replaces its like."""
-        job = claim.job
+    async def keep_dead(self, job: JobSpec, record: JobRecord) -> int:
+        """Keep a job as it was for a person; the letter's sequence. One subject a job: a repeat replaces its like."""
         error = record.error
         reason = f"{error.type}: {error.message}" if error is not None else record.reason or "failed"
         body = msgspec.structs.replace(job, reason=reason)
         lines = messages.describe(body) + f"Naq-Priority: {job.priority}\r\n"
+        if job.key:
+            lines += f"{messages.KEY}: {job.key}\r\n"
         subject = self.subjects.failed(job.queue, job.id).encode()
         payload, _ = await self.courier.publish(
             subject, job.payload, messages.block(lines), timeout=self.config.publish_timeout
@@ -99,7 +100,7 @@ class Settle(Recall):
             self.settle(claim.receipt, ACK)
             return Settled.SUPERSEDED
         following = msgspec.structs.replace(
-            job, attempt=job.attempt + 1, payload=job.payload if payload is None else payload, reason=reason
+            job, attempt=job.attempt + 1, claims=0, payload=job.payload if payload is None else payload, reason=reason
         )
         settled = await self._hold(claim, following, delay)
         fault("retry.after_timer")
@@ -113,7 +114,8 @@ class Settle(Recall):
             self.settle(claim.receipt, NAK)
             return
         if not await self._is_over(claim.job):
-            await self._hold(claim, msgspec.structs.replace(claim.job, reason=reason), delay)
+            claims = claim.job.claims + claim.delivered
+            await self._hold(claim, msgspec.structs.replace(claim.job, reason=reason, claims=claims), delay)
         self.settle(claim.receipt, ACK)
 
     async def _is_over(self, job: JobSpec) -> bool:
@@ -123,7 +125,7 @@ class Settle(Recall):
 
     async def _hold(self, claim: Claim, job: JobSpec, delay: float) -> Settled:
         """Store a timer that puts `job` back in line after `delay` seconds."""
-        subject = self.subjects.timer(job.queue, job.priority, job.id)
+        subject = self.subjects.timer(job.queue, job.priority, job.id, job.key)
         nonce = f"{job.run}-{job.attempt}-{claim.delivered}"
         lines = (
             f"{messages.EXPECT}: 0\r\n{messages.NONCE}: {nonce}\r\n"
@@ -173,7 +175,8 @@ class Settle(Recall):
         job = claim.job
         if claim.delivered < 2:
             return None
-        message = await self.js.last(self.subjects.jobs, self.subjects.timer(job.queue, job.priority, job.id))
+        timer = self.subjects.timer(job.queue, job.priority, job.id, job.key)
+        message = await self.js.last(self.subjects.jobs, timer)
         return None if message is None else messages.job_from(job.id, job.queue, job.priority, b"", message.headers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from naq.job import PRIORITIES, Priority
-from naq.names import check_token
+from naq.names import check_token, is_token
 
 LETTER: Final[dict[Priority, str]] = {"high": "h", "normal": "n", "low": "l"}
 PRIORITY: Final[dict[str, Priority]] = {letter: priority for priority, letter in LETTER.items()}
@@ -29,17 +29,29 @@ class Subjects:
         self.state = f"NAQ_{namespace}_STATE"
         self.live = f"NAQ_{namespace}_LIVE"
 
-    def ready(self, queue: str, priority: Priority, job_id: str) -> str:
+    def ready(self, queue: str, priority: Priority, job_id: str, key: str = "") -> str:
         """Where a job waits for a worker."""
-        return f"{self.prefix}.j.q.{queue}.{LETTER[priority]}.{NO_KEY}.{job_id}"
+        return f"{self.prefix}.j.q.{queue}.{LETTER[priority]}.{key or NO_KEY}.{job_id}"
 
-    def timer(self, queue: str, priority: Priority, job_id: str) -> str:
+    def timer(self, queue: str, priority: Priority, job_id: str, key: str = "") -> str:
         """Where a job waits for a time."""
-        return f"{self.prefix}.j.s.{queue}.{LETTER[priority]}.{NO_KEY}.{job_id}"
+        return f"{self.prefix}.j.s.{queue}.{LETTER[priority]}.{key or NO_KEY}.{job_id}"
+
+    def parked(self, queue: str, priority: Priority, job_id: str, key: str = "") -> str:
+        """Where a job waits for other jobs."""
+        return f"{self.prefix}.j.b.{queue}.{LETTER[priority]}.{key or NO_KEY}.{job_id}"
+
+    def parked_as(self, job_id: str) -> str:
+        """Filter over the place where this job waits for others, whatever its queue."""
+        return f"{self.prefix}.j.b.*.*.*.{job_id}"
 
     def any_of(self, job_id: str) -> str:
         """Filter over every place where this job may wait."""
         return f"{self.prefix}.j.*.*.*.*.{job_id}"
+
+    def keyed(self, queue: str, key: str) -> str:
+        """Filter over every place where a job of `queue` with this unique key may wait."""
+        return f"{self.prefix}.j.*.{queue}.*.{key}.*"
 
     def lane(self, queue: str, priority: Priority) -> str:
         """Filter over the ready jobs of one lane."""
@@ -52,6 +64,12 @@ class Subjects:
     def timers(self, queue: str = "*") -> str:
         """Filter over the timers of a queue, or all."""
         return f"{self.prefix}.j.s.{queue}.>"
+
+    def unfinished(self, queue: str | None, *, blocked: bool) -> str:
+        """Filter over all jobs, or those of a queue, or those that wait for others."""
+        if queue is None:
+            return f"{self.prefix}.j.b.>" if blocked else f"{self.prefix}.j.>"
+        return f"{self.prefix}.j.{'b' if blocked else '*'}.{queue}.>"
 
     def record(self, queue: str, job_id: str) -> str:
         """Where the final record is stored."""
@@ -68,6 +86,24 @@ class Subjects:
     def event(self, kind: str, queue: str, job_id: str) -> str:
         """Where an event of a job is logged."""
         return f"{self.prefix}.e.{kind}.{queue}.{job_id}"
+
+    def logged(self, kind: str | None) -> str:
+        """Filter over what is logged of a kind, or all."""
+        if kind is None:
+            return f"{self.prefix}.>"
+        return f"{self.prefix}.r.>" if kind == "record" else f"{self.prefix}.e.{kind}.>"
+
+    def logged_of(self, job_id: str, kind: str = "*") -> str:
+        """Filter over what is logged of a job, of one kind or of all but records."""
+        return f"{self.prefix}.e.{kind}.*.{job_id}"
+
+    def told_of(self, job_id: str, kind: str = "*") -> str:
+        """What was stored in the log of a job, pushed."""
+        return f"{self.prefix}.c.e.{kind}.*.{job_id}"
+
+    def told(self, kind: str) -> str:
+        """What was stored in the log of a kind, pushed."""
+        return f"{self.prefix}.c.r.>" if kind == "record" else f"{self.prefix}.c.e.{kind}.>"
 
     def news(self, letter: str) -> str:
         """What was stored in the log, pushed: `r` records, `e` events."""
@@ -123,6 +159,12 @@ def place_of(subject: str) -> tuple[str, str, Priority, str]:
     """State letter, queue, priority and id of a job's subject."""
     words = subject.split(".")
     return words[3], words[4], PRIORITY.get(words[5], "normal"), words[7]
+
+
+def key_of(subject: str) -> str:
+    """The unique key in a job's subject; empty where it has none."""
+    key = subject.split(".")[6]
+    return "" if key == NO_KEY or not is_token(key) else key
 
 
 ALL_LANES: Final = PRIORITIES

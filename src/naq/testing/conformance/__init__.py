@@ -16,8 +16,8 @@ import pytest
 
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
-    "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "leases", "listing",
-    "maintain", "queues", "registry", "retry", "run_now", "signals", "wait",
+    "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "flow", "follow", "leases",
+    "listing", "maintain", "queues", "registry", "retry", "run_now", "signals", "unique", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
@@ -35,6 +35,8 @@ from naq.testing.conformance.entries import TestEntries  # noqa: E402
 from naq.testing.conformance.errors import TestLifecycle, TestNames, TestRefused  # noqa: E402
 from naq.testing.conformance.events import TestEvents  # noqa: E402
 from naq.testing.conformance.fetch import TestFetch, TestPriorities  # noqa: E402
+from naq.testing.conformance.flow import TestFinals, TestUnblock, TestUnfinished  # noqa: E402
+from naq.testing.conformance.follow import TestFollow  # noqa: E402
 from naq.testing.conformance.harness import Deaf, Harness  # noqa: E402
 from naq.testing.conformance.leases import TestDeadline, TestExtend, TestLapse  # noqa: E402
 from naq.testing.conformance.listing import TestForget, TestJobs, TestLetter  # noqa: E402
@@ -44,6 +46,7 @@ from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa
 from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
 from naq.testing.conformance.run_now import TestRunNow  # noqa: E402
 from naq.testing.conformance.signals import TestSignals  # noqa: E402
+from naq.testing.conformance.unique import TestReplace, TestUnique  # noqa: E402
 from naq.testing.conformance.wait import TestGet, TestWait  # noqa: E402
 
 __all__ = [
@@ -62,7 +65,9 @@ __all__ = [
     "TestEvents",
     "TestExtend",
     "TestFetch",
+    "TestFinals",
     "TestFirstWriterWins",
+    "TestFollow",
     "TestForget",
     "TestGet",
     "TestJobs",
@@ -80,12 +85,16 @@ __all__ = [
     "TestRefused",
     "TestReject",
     "TestRelease",
+    "TestReplace",
     "TestRequeue",
     "TestRetry",
     "TestRunNow",
     "TestSameId",
     "TestSignals",
     "TestStats",
+    "TestUnblock",
+    "TestUnfinished",
+    "TestUnique",
     "TestWait",
     "TestWorkers",
     "lapsing",

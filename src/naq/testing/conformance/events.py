@@ -14,10 +14,7 @@ from naq.testing.conformance.bench import QUIET, Bench, record, scenario
 
 async def _end(backend: Backend) -> str | None:
     """The cursor of the last event so far."""
-    cursor = None
-    while found := await backend.read(after=cursor):
-        cursor = found[-1][0]
-    return cursor
+    return await backend.latest()
 
 
 async def _read(bench: Bench, backend: Backend, after: str | None, queue: str, count: int) -> list[tuple[str, Event]]:
@@ -128,3 +125,36 @@ class TestEvents:
         """Without `wait`, reading at the end returns at once."""
         backend = await bench.open()
         await _end(backend)
+
+    @scenario
+    async def test_from_now_on(self, bench: Bench) -> None:
+        """`latest` lies behind everything so far, and before what comes next."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        await backend.append([Event(kind="progress", job_id=bench.name("j"), queue=queue, data=b"1")])
+        after = await other.latest()
+        event = Event(kind="progress", job_id=bench.name("j"), queue=queue, data=b"2", at=clock.now())
+        await backend.append([event])
+        assert [found for _, found in await _read(bench, other, after, queue, 1)] == [event]
+
+    @scenario
+    async def test_of_one_kind(self, bench: Bench) -> None:
+        """Only those; the cursor is one of all, and who waits is woken by them."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        kind = bench.name("kind")
+        start = await backend.latest()
+        reading = asyncio.ensure_future(other.read(after=start, wait=60, kind=kind))
+        claim = await bench.claimed(backend, queue)
+        await backend.complete(claim, record(claim))
+        events = [
+            Event(kind=name, job_id=claim.job.id, queue=queue, data=b"{}", at=clock.now())
+            for name in ("progress", kind, "progress")
+        ]
+        await backend.append(events)
+        [(cursor, found)] = await bench.passing(reading)
+        assert found == events[1]
+        assert [each for _, each in await _read(bench, other, cursor, queue, 1)] == events[2:]
+        records = await other.read(after=start, kind="record")
+        assert claim.job.id in {each.job_id for _, each in records}
+        assert {each.kind for _, each in records} == {"record"}

@@ -50,6 +50,7 @@ class Run(Struct, frozen=True, tag="run"):
     codec: str
     args: bytes
     kwargs: bytes
+    values: dict[str, bytes]
     retry: RetryWire | None
     timeout: float | None
 

@@ -152,6 +152,7 @@ class Processes:
                         codec=envelope.codec,
                         args=bytes(envelope.args),
                         kwargs=bytes(envelope.kwargs),
+                        values={place: bytes(value) for place, value in flight.values.items()},
                         retry=envelope.retry,
                         timeout=flight.timeout,
                     )

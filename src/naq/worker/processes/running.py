@@ -72,7 +72,8 @@ class Running:
     def _ended(self, task: Task[..., Any], job: Run) -> Ended:
         attempt = job.context.attempt
         try:
-            args, kwargs = read_arguments(task, job.codec, Raw(job.args), Raw(job.kwargs))
+            values = {place: Raw(value) for place, value in job.values.items()}
+            args, kwargs = read_arguments(task, job.codec, Raw(job.args), Raw(job.kwargs), values)
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             return _refused(error, attempt)
         try:

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of workflows."""
+
+from flow_tools import place
+
+__all__ = ["place"]
