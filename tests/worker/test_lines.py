@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from naq.logs import JsonFormatter, TextFormatter
-from naq.worker.lines import Lines
+from naq.worker.lines import Line, Lines
 
-STARTED = {"event": "started", "job_id": "j1", "task": "mail.send", "queue": "mail", "attempt": 2}
-ENDED = {**STARTED, "event": "succeeded", "seconds": 0.012345}
+STARTED = Line("started", "▶", "mail.send", "j1", "mail", 2, "attempt 2/3  waited 4 ms")
+ENDED = Line("succeeded", "✓", "mail.send", "j1", "mail", 2, "12 ms", 0.012345)
 FORMATTERS = [TextFormatter(), JsonFormatter()]
 
 
@@ -27,16 +30,45 @@ def logger() -> Generator[logging.Logger]:
         made.removeHandler(handler)
 
 
-def attached(logger: logging.Logger, formatter: logging.Formatter) -> tuple[logging.Handler, io.StringIO]:
-    out = io.StringIO()
-    handler = logging.StreamHandler(out)
+class Out:
+    """A file that a handler writes to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream = path.open("w", encoding="utf-8")
+
+    def read(self) -> str:
+        self.stream.flush()
+        return self.path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Generator[Out]:
+    made = Out(tmp_path / "log")
+    yield made
+    made.stream.close()
+
+
+def attach(logger: logging.Logger, formatter: logging.Formatter, out: Out | io.StringIO) -> logging.Handler:
+    handler = logging.StreamHandler(out if isinstance(out, io.StringIO) else out.stream)
     handler.setFormatter(formatter)
     logger.addHandler(handler)
-    return handler, out
+    return handler
 
 
-def say(logger: logging.Logger, text: str = "12 ms", fields: dict[str, Any] = ENDED) -> None:
-    Lines(logger).say("✓", "mail.send", "j1", text, fields)
+def say(logger: logging.Logger, line: Line = ENDED) -> None:
+    async def turn() -> None:
+        Lines(logger).say(line)
+
+    asyncio.run(turn())
+
+
+def slowly(logger: logging.Logger, line: Line) -> None:
+    """As everything else is logged."""
+    fields = {name: value for name, value in line._asdict().items() if name not in {"sign", "text"}}
+    if line.seconds is None:
+        del fields["seconds"]
+    logger.info("%s %s  %s  %s", line.sign, line.task, line.job_id, line.text, extra=fields)
 
 
 class Hearing(logging.Handler):
@@ -56,46 +88,49 @@ class Counting(logging.LogRecord):
         Counting.made += 1
 
 
-@pytest.mark.parametrize("fields", [STARTED, ENDED], ids=["started", "succeeded"])
+@pytest.mark.parametrize("line", [STARTED, ENDED], ids=["started", "succeeded"])
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
-def test_both_ways_say_the_same(logger: logging.Logger, formatter: logging.Formatter, fields: dict[str, Any]) -> None:
-    _, out = attached(logger, formatter)
-    say(logger, fields=fields)
-    quick = out.getvalue()
-    out.truncate(0)
-    out.seek(0)
-    logger.info("%s %s  %s  %s", "✓", "mail.send", "j1", "12 ms", extra=fields)
-    slow = out.getvalue()
+def test_both_ways_say_the_same(logger: logging.Logger, out: Out, formatter: logging.Formatter, line: Line) -> None:
+    attach(logger, formatter, out)
+    say(logger, line)
+    slowly(logger, line)
+    quick, slow = out.read().splitlines()
     if isinstance(formatter, TextFormatter):
-        assert quick.split("  ", 1)[1] == slow.split("  ", 1)[1] == "✓ mail.send  j1  12 ms\n"
+        assert quick.split("  ", 1)[1] == slow.split("  ", 1)[1] == f"{line.sign} mail.send  j1  {line.text}"
         return
     told, expected = json.loads(quick), json.loads(slow)
-    assert list(told) == list(expected)
-    assert quick.endswith("}\n")
+    assert list(told)[:7] == list(expected)[:7]
     assert told.pop("@timestamp")[:15] == expected.pop("@timestamp")[:15]
     assert told == expected
 
 
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
 def test_the_quick_way_makes_no_record(
-    logger: logging.Logger, formatter: logging.Formatter, monkeypatch: pytest.MonkeyPatch
+    logger: logging.Logger, out: Out, formatter: logging.Formatter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the two above would be one and the same."""
-    _, out = attached(logger, formatter)
+    attach(logger, formatter, out)
     monkeypatch.setattr(logger, "info", None)
     say(logger)
-    assert "mail.send" in out.getvalue()
+    assert "mail.send" in out.read()
 
 
-def test_others_that_listen_get_records(logger: logging.Logger) -> None:
-    _, out = attached(logger, JsonFormatter())
+def test_what_is_no_file_gets_it_too(logger: logging.Logger) -> None:
+    text = io.StringIO()
+    attach(logger, TextFormatter(), text)
+    say(logger)
+    assert text.getvalue().endswith("  ✓ mail.send  j1  12 ms\n")
+
+
+def test_others_that_listen_get_records(logger: logging.Logger, out: Out) -> None:
+    attach(logger, JsonFormatter(), out)
     seen: list[logging.LogRecord] = []
     other = Hearing(seen)
     logger.addHandler(other)
     say(logger)
     [record] = seen
     assert (record.getMessage(), vars(record)["job_id"]) == ("✓ mail.send  j1  12 ms", "j1")
-    assert len(out.getvalue().splitlines()) == 1
+    assert len(out.read().splitlines()) == 1
     logger.removeHandler(other)
     logger.parent = logging.Logger("above")  # noqa: LOG001
     logger.parent.addHandler(other)
@@ -104,27 +139,26 @@ def test_others_that_listen_get_records(logger: logging.Logger) -> None:
     logger.propagate = False
     say(logger)
     assert len(seen) == 2
-    assert len(out.getvalue().splitlines()) == 3
+    assert len(out.read().splitlines()) == 3
 
 
-def test_filters_and_levels_hold(logger: logging.Logger) -> None:
-    handler, out = attached(logger, TextFormatter())
+def test_filters_and_levels_hold(logger: logging.Logger, out: Out) -> None:
+    handler = attach(logger, TextFormatter(), out)
+    secret = ENDED._replace(text="a secret")
     handler.addFilter(lambda record: "secret" not in record.getMessage())
-    say(logger, "a secret")
-    assert out.getvalue() == ""
+    say(logger, secret)
     handler.filters.clear()
     logger.addFilter(lambda record: "secret" not in record.getMessage())
-    say(logger, "a secret")
-    assert out.getvalue() == ""
+    say(logger, secret)
     logger.filters.clear()
     handler.setLevel(logging.WARNING)
     say(logger)
-    assert out.getvalue() == ""
+    assert out.read() == ""
 
 
-def test_records_of_somebodys_own_are_made(logger: logging.Logger) -> None:
+def test_records_of_somebodys_own_are_made(logger: logging.Logger, out: Out) -> None:
     """As integrations do that put trace ids into every record."""
-    _, out = attached(logger, TextFormatter())
+    attach(logger, TextFormatter(), out)
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(Counting)
     try:
@@ -132,10 +166,34 @@ def test_records_of_somebodys_own_are_made(logger: logging.Logger) -> None:
     finally:
         logging.setLogRecordFactory(before)
     assert Counting.made == 1
-    assert len(out.getvalue().splitlines()) == 1
+    assert len(out.read().splitlines()) == 1
 
 
-def test_half_a_character_is_no_error(logger: logging.Logger) -> None:
-    _, out = attached(logger, JsonFormatter())
-    say(logger, "put back: \ud800")
-    assert json.loads(out.getvalue())["naq.job_id"] == "j1"
+def test_lines_of_one_turn_are_written_together(
+    logger: logging.Logger, out: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, and before what is logged otherwise."""
+    attach(logger, JsonFormatter(), out)
+    sizes: list[int] = []
+    write = os.write
+
+    def counted(file: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", counted)
+
+    async def turns() -> None:
+        lines = Lines(logger)
+        for number in range(3):
+            lines.say(ENDED._replace(attempt=number))
+        await asyncio.sleep(0)
+        assert len(sizes) == 1
+        lines.say(ENDED._replace(attempt=3))
+        lines.flush()
+        logger.info("4", extra={"attempt": 4})
+        await asyncio.sleep(0)
+
+    asyncio.run(turns())
+    assert [json.loads(line)["naq.attempt"] for line in out.read().splitlines()] == [0, 1, 2, 3, 4]
+    assert len(sizes) == 2

@@ -10,7 +10,7 @@ from naq.backends.base import Settled
 from naq.job import JobState
 from naq.worker.flights import Flight, Flights
 from naq.worker.journal import Journal
-from naq.worker.lines import FORM, Lines
+from naq.worker.lines import FORM, Line, Lines
 from naq.worker.outcome import Discarded, Outcome, Rejected, Released, Retried, Succeeded
 
 log = logging.getLogger("naq.worker.jobs")
@@ -33,14 +33,18 @@ class Report:
             last = 1 if flight.policy is None else flight.policy.max_attempts
             since = flight.claim.job.run_at or at
             waited = f"  waited {_span(started - since)}" if since else ""
-            self._say(logging.INFO, "▶", flight, f"attempt {flight.claim.job.attempt}/{last}{waited}", "started")
+            job = flight.claim.job
+            text = f"attempt {job.attempt}/{last}{waited}"
+            self._lines.say(Line("started", "▶", flight.name, job.id, job.queue, job.attempt, text))
 
     def ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
         """The backend knows how it ended."""
         self._flights.processed += 1
         if type(outcome) is Succeeded:
             if settled is Settled.DONE and log.isEnabledFor(logging.INFO):
-                self._say(logging.INFO, "✓", flight, _took(flight), "succeeded")
+                job, took = flight.claim.job, clock.monotonic() - flight.begun_at
+                line = Line("succeeded", "✓", flight.name, job.id, job.queue, job.attempt, _span(took), round(took, 6))
+                self._lines.say(line)
         else:
             self._ended_otherwise(flight, outcome)
         if settled is Settled.SUPERSEDED:
@@ -79,17 +83,10 @@ class Report:
             "queue": job.queue,
             "attempt": job.attempt,
         }
-        if flight.begun_at and event != "started":
+        if flight.begun_at:
             fields["seconds"] = round(clock.monotonic() - flight.begun_at, 6)
-        name = flight.name or "(unreadable)"
-        if level == logging.INFO and log.isEnabledFor(level):
-            self._lines.say(sign, name, job.id, text, fields)
-        else:
-            log.log(level, FORM, sign, name, job.id, text, extra=fields)
-
-
-def _took(flight: Flight) -> str:
-    return _span(clock.monotonic() - flight.begun_at)
+        self._lines.flush()
+        log.log(level, FORM, sign, flight.name or "(unreadable)", job.id, text, extra=fields)
 
 
 def _span(seconds: float) -> str:
