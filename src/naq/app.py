@@ -17,6 +17,7 @@ from naq.codec.signature import Signature
 from naq.config import Config, Settings, hint
 from naq.config.load import load_from
 from naq.exceptions import ConfigurationError, UnknownTask
+from naq.flow.methods import Methods
 from naq.handle import Job
 from naq.job import JobRecord
 from naq.names import check_token
@@ -29,10 +30,10 @@ from naq.task.task import make_task
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
-    from naq.connections import AroundEnqueue
+    from naq.connections import AroundEnqueue, Connection
     from naq.middleware import Middleware
     from naq.middleware.chain import AroundRun
-    from naq.schedule.timetable import Details
+    from naq.schedules.timetable import Details
     from naq.scheduler.handle import Schedules
     from naq.scheduler.recurring import Declarations, ScheduleDecorator
 
@@ -45,7 +46,7 @@ _Retry = TypeVar("_Retry", bound=OnRetry)
 _Complete = TypeVar("_Complete", bound=OnComplete)
 
 
-class Naq:
+class Naq(Methods):
     """An app. Make one per program, register tasks on it, enqueue through them.
 
     ::
@@ -90,6 +91,7 @@ class Naq:
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that owns the connection
         self._open_on: asyncio.AbstractEventLoop | None = None  # the same, once it is open
         self._opening: asyncio.Lock | None = None
+        self._stand_in: Connection | None = None  # what is used instead, under test
         self._claiming: Final = threading.Lock()  # two threads' loops may ask for the connection at once
 
     def __repr__(self) -> str:
@@ -98,7 +100,7 @@ class Naq:
     @property
     def config(self) -> Config:
         """The settings in force, read when the app was made."""
-        return self._config
+        return self._config if self._stand_in is None else self._stand_in.config
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:
@@ -160,7 +162,7 @@ class Naq:
 
         Workers bring the schedule into being when they start (docs/schedules.md). `name` is what it is called (default:
         the task's name), `args` and `kwargs` what the task is called with; details: tz, start, end, repeat, jitter,
-        missed, overlap (see `naq.schedule.timetable.Details`).
+        missed, overlap (see `naq.schedules.timetable.Details`).
 
         Raises:
             ConfigurationError: an expression or option that cannot be, or a name that is taken.
@@ -305,6 +307,8 @@ class Naq:
             NaqConnectionError: not reachable within `connect_timeout`; the next call tries again.
             ConfigurationError: the connection belongs to another event loop.
         """
+        if self._stand_in is not None:
+            return await self._stand_in.connect()
         loop = asyncio.get_running_loop()
         if self._open_on is loop and self._backend is not None:
             return self._backend
@@ -346,6 +350,9 @@ class Naq:
 
     async def close(self) -> None:
         """Flush and close the connection; idempotent. The app may be used again, on any loop."""
+        if self._stand_in is not None:
+            await self._stand_in.close()
+            return
         if self._loop is None:
             await self._let_go()
             return
@@ -353,6 +360,14 @@ class Naq:
         async with lock:
             if self._opening is lock:
                 await self._let_go()
+
+    def connect_through(self, connection: Connection | None) -> Connection | None:
+        """Use `connection` and its settings from here on, None: one's own again; returns what was used before.
+
+        For tests (`naq.testing.override`). What is open of the app's own stays so, and is left alone.
+        """
+        before, self._stand_in = self._stand_in, connection
+        return before
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -195,13 +195,16 @@ class Job(Carried, Generic[R_co]):
         """`why` for code without an event loop."""
         return sync.run("await job.why()", self._why, on_bridge(self._host))
 
-    async def cancel(self) -> CancelResult:
-        """Make sure that it never runs, or, where it runs already, that its worker is told; what was done."""
-        return await self._cancel(self._host)
+    async def cancel(self, *, tree: bool = False) -> CancelResult:
+        """Make sure that it never runs, or, where it runs already, that its worker is told; what was done.
 
-    def cancel_sync(self) -> CancelResult:
+        With `tree` also all that comes of it: jobs that wait for it, and jobs that it enqueued, and so on.
+        """
+        return await self._cancel(self._host, tree)
+
+    def cancel_sync(self, *, tree: bool = False) -> CancelResult:
         """`cancel` for code without an event loop."""
-        return sync.run("await job.cancel()", self._cancel, on_bridge(self._host))
+        return sync.run("await job.cancel()", self._cancel, on_bridge(self._host), tree)
 
     @staticmethod
     async def fetch_result(job_id: str, nats_url: str | None = None, *, timeout: float | None = None) -> Any:
@@ -262,7 +265,11 @@ class Job(Carried, Generic[R_co]):
 
         return await explain(await host.connect(), self.id)
 
-    async def _cancel(self, host: Host) -> CancelResult:
+    async def _cancel(self, host: Host, tree: bool) -> CancelResult:
+        if tree:
+            from naq.flow.cancel import cancel_tree
+
+            return (await cancel_tree(host, self.id))[self.id]
         backend = await host.connect()
         return await backend.cancel(self.id)
 

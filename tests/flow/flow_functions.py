@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from naq import Naq
 
 app = Naq("flow-processes", broker_url="memory:flow-processes", shutdown_timeout=5.0)
@@ -18,3 +20,8 @@ def double(number: int) -> int:
 
 def total(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@app.task(name="sleep", executor="process")
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
