@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naq.config import load_config, suggest
+from naq.config.fields import KINDS
 from naq.config.load import load_from
+from naq.config.old_names import GONE, RENAMED
 from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError
 
@@ -93,6 +95,25 @@ def test_an_unknown_argument_is_an_error() -> None:
     arguments: dict[str, Any] = {"broker": "memory:"}
     with pytest.raises(ConfigurationError, match="argument: there is no setting 'broker'; did you mean 'broker_url'"):
         load_config(**arguments)
+
+
+@pytest.mark.parametrize(("old", "now"), RENAMED.items())
+def test_who_comes_from_naq_before_is_told_the_new_name(old: str, now: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert old not in KINDS
+    assert now in KINDS
+    monkeypatch.setenv(f"NAQ_{old.upper()}", "1")
+    with pytest.raises(ConfigurationError, match=f"'NAQ_{old.upper()}'; it is called NAQ_{now.upper()} now"):
+        load_config()
+    monkeypatch.delenv(f"NAQ_{old.upper()}")
+    with pytest.raises(ConfigurationError, match=f"'{old}'; it is called {now} now"):
+        load_config(**{old: "1"})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("old", GONE)
+def test_or_what_to_do_instead(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"NAQ_{old.upper()}", "1")
+    with pytest.raises(ConfigurationError, match=f"'NAQ_{old.upper()}'; .*(naq.Queue|naq worker)"):
+        load_config()
 
 
 def test_an_invalid_value_names_source_value_and_expectation(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Unpack, cast
 
 from naq.config.fields import KINDS, read_field
 from naq.config.model import Config, Settings
+from naq.config.old_names import formerly
 from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError
 
@@ -54,7 +55,8 @@ def _read(source: str, name: str, value: object) -> object:
         shown, known = (
             (PREFIX + name.upper(), [PREFIX + each.upper() for each in KINDS]) if environment else (name, KINDS)
         )
-        raise ConfigurationError(f"{source}: there is no setting {shown!r}; {hint(shown, known)}")
+        what = formerly(name, PREFIX if environment else "") or hint(shown, known)
+        raise ConfigurationError(f"{source}: there is no setting {shown!r}; {what}")
     where = f"{source} {PREFIX}{name.upper()}" if environment else f"{source} {name}"
     return read_field(name, value, where)
 
