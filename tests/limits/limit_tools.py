@@ -45,9 +45,9 @@ class Runs:
 
 
 @asynccontextmanager
-async def fleet(*apps: Naq, **options: int) -> AsyncGenerator[list[Worker]]:
+async def fleet(*apps: Naq, concurrency: int = 20) -> AsyncGenerator[list[Worker]]:
     """A worker for each of `apps`, stopped well afterwards."""
-    workers = [Worker(app, **options) for app in apps]
+    workers = [Worker(app, concurrency=concurrency) for app in apps]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     try:
         async with asyncio.timeout(DEADLINE):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from naq import Naq
 
-LOG = Path(os.environ["NAQ_TEST_LOG"])
+LOG = Path(os.environ["LIMITED_APP_LOG"])
 LEASE = 4.0  # seconds
 
 app = Naq("limited", lease=LEASE, worker_ttl=LEASE * 2, heartbeat_interval=1.0, shutdown_timeout=5.0)
@@ -27,9 +27,9 @@ async def _work(seconds: float) -> None:
     note("end")
 
 
-@app.task(rate="40/2s")
+@app.task(rate="40/s")
 async def rated(seconds: float) -> None:
-    """At most 40 starts in 2 seconds."""
+    """At most 40 starts in a second."""
     await _work(seconds)
 
 

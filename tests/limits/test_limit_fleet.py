@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,12 +34,16 @@ def server_url() -> Iterator[str]:
         yield server.url
 
 
+Event = tuple[str, float, int]
+"""Begin or end, when (UNIX seconds), in which process."""
+
+
 class Fleet:
     """Worker processes, and what their tasks wrote down."""
 
     def __init__(self, url: str, log: Path) -> None:
         self.url, self._log = url, log
-        self._env = {**os.environ, "NAQ_BROKER_URL": url, "NAQ_TEST_LOG": str(log), "PYTHONUNBUFFERED": "1"}
+        self._env = {**os.environ, "NAQ_BROKER_URL": url, "LIMITED_APP_LOG": str(log), "PYTHONUNBUFFERED": "1"}
         self.processes: list[subprocess.Popen[bytes]] = []
         log.touch()
 
@@ -52,22 +56,13 @@ class Fleet:
                 )
             )
 
-    def events(self) -> list[tuple[str, float, int]]:
-        """Begin or end, when, and in which process; in order."""
+    def events(self) -> list[Event]:
+        """What was written down, in order."""
         lines = [line.split() for line in self._log.read_text().splitlines()]
         return sorted(((word, float(at), int(pid)) for word, at, pid in lines), key=lambda event: event[1])
 
     def count(self, word: str) -> int:
         return sum(event[0] == word for event in self.events())
-
-    def most_at_once(self, *, without: int = 0) -> int:
-        """How many ran at once at most; what `without` began is left out."""
-        now = most = 0
-        for word, _, pid in self.events():
-            if pid != without:
-                now += 1 if word == "begin" else -1
-                most = max(most, now)
-        return most
 
     def stop(self) -> None:
         for process in self.processes:
@@ -80,6 +75,16 @@ class Fleet:
                 process.kill()
                 process.wait()
                 raise
+
+
+def most_at_once(events: Sequence[Event], *, after: float = 0.0) -> int:
+    """How many ran at once at most, counted at those that began `after` a time (UNIX seconds)."""
+    now = most = 0
+    for word, at, _ in events:
+        now += 1 if word == "begin" else -1
+        if word == "begin" and at > after:
+            most = max(most, now)
+    return most
 
 
 @asynccontextmanager
@@ -99,38 +104,63 @@ async def fleet_of(url: str, log: Path, count: int, *, queue: str = "default") -
         await asyncio.to_thread(fleet.stop)
 
 
-def _task(app: Naq, name: str, queue: str = "default") -> None:
-    @app.task(name=f"{TASK}.{name}", queue=queue)
-    async def stand_in(seconds: float) -> None: ...
+async def _stand_in(seconds: float) -> None: ...
 
 
 async def _enqueue(app: Naq, name: str, count: int, seconds: float, *, queue: str = "default") -> None:
-    _task(app, name, queue)
-    task = app.get_task(f"{TASK}.{name}")
+    known = f"{TASK}.{name}"
+    task = app.tasks.get(known) or app.task(name=known, queue=queue)(_stand_in)
     await task.enqueue_many([task.call(seconds) for _ in range(count)])
 
 
-def test_a_rate_and_a_group_under_contention(server_url: str, tmp_path: Path) -> None:
-    """Eight processes, more jobs than either lets in: neither promise is broken, and everything runs."""
+def test_under_contention(server_url: str, tmp_path: Path) -> None:
+    """Eight processes, more jobs than a rate, a group or a queue lets in: no promise is broken, everything runs."""
 
     async def body() -> None:
-        async with fleet_of(server_url, tmp_path / "rate", WORKERS) as (fleet, app):
-            await _enqueue(app, "rated", 120, 0.0)
-            await until(lambda: fleet.count("end") == 120)
-            began = [at for word, at, _ in fleet.events() if word == "begin"]
-            assert most_in_a_window(began, 2.0) <= 40
-            assert len({pid for _, _, pid in fleet.events()}) > 1
-            await _enqueue(app, "grouped", 60, 0.05)
-            await until(lambda: fleet.count("end") == 180)
-            fleet_of_groups = fleet.events()[240:]
-            assert len(fleet_of_groups) == 120
-            now = most = 0
-            for word, _, _ in fleet_of_groups:
-                now += 1 if word == "begin" else -1
-                most = max(most, now)
-            assert most <= 3
+        async with fleet_of(server_url, tmp_path / "log", WORKERS, queue="default,narrow") as (fleet, app):
+            await _rate(fleet, app)
+            await _group(fleet, app)
+            await _queue(fleet, app)
 
     asyncio.run(body())
+
+
+async def _rate(fleet: Fleet, app: Naq) -> None:
+    await _enqueue(app, "rated", 90, 0.0)
+    await until(lambda: fleet.count("end") == 90)
+    began = [at for word, at, _ in fleet.events() if word == "begin"]
+    assert most_in_a_window(began, 1.0) <= 40
+    assert len({pid for _, _, pid in fleet.events()}) > 1
+
+
+async def _group(fleet: Fleet, app: Naq) -> None:
+    before = len(fleet.events())
+    await _enqueue(app, "grouped", 40, 0.05)
+    await until(lambda: len(fleet.events()) == before + 80)
+    assert most_at_once(fleet.events()[before:]) <= 3
+
+
+async def _queue(fleet: Fleet, app: Naq) -> None:
+    """Fault 72: the limit is lowered below what runs, then raised again."""
+    before = len(fleet.events())
+
+    def since(word: str) -> int:
+        return sum(event[0] == word for event in fleet.events()[before:])
+
+    await app.backend.limit("narrow", 6)
+    await _enqueue(app, "narrow", 50, 0.1, queue="narrow")
+    await until(lambda: since("begin") >= 6)
+    await app.backend.limit("narrow", 2)
+    lowered_at = time.time()
+    await until(lambda: since("end") >= 24)
+    raised_at = time.time()
+    await app.backend.limit("narrow", 5)
+    await until(lambda: since("end") == 50)
+    events = fleet.events()[before:]
+    assert most_at_once(events) <= 6
+    # What ran when the limit was lowered may end; a moment later no more begin than it allows.
+    assert 1 <= most_at_once([event for event in events if event[1] <= raised_at], after=lowered_at + 0.5) <= 2
+    assert since("begin") == 50
 
 
 def test_a_holder_is_killed(server_url: str, tmp_path: Path) -> None:
@@ -161,37 +191,9 @@ def test_a_holder_is_killed(server_url: str, tmp_path: Path) -> None:
             # A lease, what clocks may differ, and the time until the next look.
             assert first - killed_at <= LEASE + SKEW + 5.0
             assert first - killed_at >= 0
-            assert fleet.most_at_once(without=victim.pid) <= 3
+            assert most_at_once([event for event in fleet.events() if event[2] != victim.pid]) <= 3
             for record in await app.backend.jobs(states=[JobState.RUNNING, JobState.QUEUED, JobState.SCHEDULED]):
                 await app.job(record.id).cancel()  # those that the killed one had, and that run for long
-
-    asyncio.run(body())
-
-
-def test_a_queue_limit_is_lowered(server_url: str, tmp_path: Path) -> None:
-    """Fault 72: eight processes, a limit that is lowered below what runs, then raised again."""
-
-    async def body() -> None:
-        async with fleet_of(server_url, tmp_path / "narrow", WORKERS, queue="narrow") as (fleet, app):
-            await app.backend.limit("narrow", 6)
-            await _enqueue(app, "narrow", 60, 0.15, queue="narrow")
-            await until(lambda: fleet.count("begin") >= 6)
-            await app.backend.limit("narrow", 2)
-            lowered_at = time.time()
-            await until(lambda: fleet.count("end") >= 24)
-            await app.backend.limit("narrow", 5)
-            raised_at = time.time()
-            await until(lambda: fleet.count("end") == 60)
-            assert fleet.most_at_once() <= 6
-            low = [event for event in fleet.events() if event[1] <= raised_at]
-            now, most = 0, 0
-            for word, at, _ in low:
-                now += 1 if word == "begin" else -1
-                # What ran when the limit was lowered may end; a round trip later no more begin than it allows.
-                if word == "begin" and at > lowered_at + 0.5:
-                    most = max(most, now)
-            assert 1 <= most <= 2
-            assert fleet.count("begin") == 60
 
     asyncio.run(body())
 

@@ -122,6 +122,14 @@ def test_a_key_that_contains_itself() -> None:
         token(value)
 
 
+def _upper(to: str, **_: Any) -> str:
+    return to.upper()
+
+
+def _lacking(to: str, **more: Any) -> Any:
+    return more["x" + to]
+
+
 def _send(to: str, *, count: int = 1, **more: Any) -> None: ...
 
 
@@ -130,7 +138,7 @@ def test_taken_from_the_arguments() -> None:
     assert Taker("t", _send, "to")(("a",), {}) == Taker("t", _send, "to")((), {"to": "a"}) == "a"
     assert Taker("t", _send, "count")(("a",), {}) == 1
     assert Taker("t", _send, ("to", "count"))(("a",), {"count": 2}) == ["a", 2]
-    assert Taker("t", _send, lambda to, **_: to.upper())(("a",), {"count": 2}) == "A"
+    assert Taker("t", _send, _upper)(("a",), {"count": 2}) == "A"
     assert Taker("t", _send, None)(("a",), {"b": 1}) == {"to": "a", "count": 1, "more": {"b": 1}}
 
 
@@ -141,4 +149,4 @@ def test_a_parameter_that_is_none() -> None:
 
 def test_a_function_that_fails() -> None:
     with pytest.raises(ConfigurationError, match="KeyError"):
-        Taker("t", _send, lambda to, **more: more["x"])(("a",), {})
+        Taker("t", _send, _lacking)(("a",), {})

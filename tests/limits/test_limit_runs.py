@@ -40,7 +40,7 @@ def test_a_rate_holds_for_the_fleet(make_app: MakeApp) -> None:
     apps = [make_app() for _ in range(WORKERS)]
     for app in apps:
 
-        @app.task(name="limited", rate="20/2s")
+        @app.task(name="limited", rate="20/s")
         async def limited() -> None:
             seen.append(current_context())
             await runs()
@@ -52,18 +52,17 @@ def test_a_rate_holds_for_the_fleet(make_app: MakeApp) -> None:
     async def body() -> None:
         async with fleet(*apps, concurrency=4):
             jobs = (
-                await apps[0].get_task("limited").enqueue_many([apps[0].get_task("limited").call() for _ in range(50)])
+                await apps[0].get_task("limited").enqueue_many([apps[0].get_task("limited").call() for _ in range(45)])
             )
             await apps[1].get_task("free").enqueue_many([apps[1].get_task("free").call() for _ in range(20)])
             await until(lambda: other.ended == 20)
-            assert runs.ended <= 40
             async with asyncio.timeout(DEADLINE):
                 await asyncio.gather(*(job.result() for job in jobs))
 
     asyncio.run(body())
-    assert len(runs.began) == 50
-    assert most_in_a_window(runs.began, 2.0) <= 20
-    assert max(runs.began) - min(runs.began) < 15
+    assert len(runs.began) == 45
+    assert most_in_a_window(runs.began, 1.0) <= 20
+    assert 2.0 <= max(runs.began) - min(runs.began) < 20
     assert {context.attempt for context in seen} == {1}
 
 
@@ -150,7 +149,7 @@ def test_permits_outlast_a_lease(make_app: MakeApp) -> None:
     """A job that runs for several leases keeps its permit."""
     runs = Runs()
     slow, other = (
-        Naq(make_app().name, broker_url=make_app().config.broker_url, shutdown_timeout=0.1, lease=1.5, worker_ttl=30)
+        Naq(make_app().name, broker_url=make_app().config.broker_url, shutdown_timeout=0.1, lease=1.0, worker_ttl=30)
         for _ in range(2)
     )
     for app in (slow, other):
@@ -161,7 +160,7 @@ def test_permits_outlast_a_lease(make_app: MakeApp) -> None:
 
     async def body() -> None:
         async with fleet(other, slow):
-            await slow.get_task("long").enqueue(5.0)
+            await slow.get_task("long").enqueue(3.0)
             await until(lambda: runs.now == 1)
             second = await slow.get_task("long").enqueue(0.0)
             await until(lambda: runs.ended == 1)
@@ -177,7 +176,7 @@ def test_cancelled_while_it_waits(make_app: MakeApp) -> None:
     runs = Runs()
     app = make_app()
 
-    @app.task(name="once", rate="1/3s")
+    @app.task(name="once", rate="1/2s")
     async def once() -> None:
         await runs()
 

@@ -15,6 +15,8 @@ from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
+from naq.limits import pauses
+from naq.limits.pauses import who
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
@@ -63,15 +65,17 @@ def show(queue: str, /, *, common: Common = DEFAULT) -> None:
 
 
 @app.command
-def pause(queues: Names, /, *, common: Common = DEFAULT) -> int:
+def pause(queues: Names, /, *, reason: str = "", common: Common = DEFAULT) -> int:
     """Hand out nothing more of these queues until `resume`; what runs goes on.
 
-    Example: naq queues pause mail
+    Example: naq queues pause mail --reason "the provider is down"
 
     Args:
         queues: The queues.
+        reason: Why; naq jobs why shows it, with your name and the time.
     """
-    return _each(common, queues, "paused", lambda backend, queue: backend.pause(queue))
+    by = who()
+    return _each(common, queues, "paused", lambda backend, queue: pauses.pause(backend, queue, by=by, why=reason))
 
 
 @app.command
@@ -83,7 +87,7 @@ def resume(queues: Names, /, *, common: Common = DEFAULT) -> int:
     Args:
         queues: The queues.
     """
-    return _each(common, queues, "active", lambda backend, queue: backend.resume(queue))
+    return _each(common, queues, "active", pauses.resume)
 
 
 @app.command

@@ -86,6 +86,14 @@ def _choice(*options: str) -> Kind:
     return Kind(f"one of {', '.join(map(repr, options))}", read)
 
 
+def _read_share(value: object) -> float:
+    if isinstance(value, str):
+        value = float(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError
+    return float(value)
+
+
 def _read_text(value: object) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError
@@ -131,6 +139,7 @@ KINDS: Final[dict[str, Kind]] = {
     "max_result": _BYTES,
     "max_headers": _whole(least=1, most=64 * 1024),  # the client refuses more than 64 KiB of headers
     "concurrency": _whole(least=1, most=100_000),
+    "priorities": _choice("weighted", "strict"),
     "child_jobs": _whole(least=0, most=1_000_000_000),
     "child_memory": _whole(least=0, most=1_048_576),
     "child_rss": _whole(least=0, most=1_048_576),
@@ -138,6 +147,11 @@ KINDS: Final[dict[str, Kind]] = {
     "heartbeat_interval": _DURATION_KIND,
     "worker_ttl": _DURATION_KIND,
     "record_ttl": _seconds(above=1),  # the broker counts a message's age limit in whole seconds
+    "progress_delta": Kind("a number from 0 to 1", _read_share),
+    "progress_interval": _DURATION_KIND,
+    "job_log_lines": _whole(least=0, most=1_000_000),
+    "job_log_bytes": _whole(least=0, most=1024**3),
+    "max_artifact": _whole(least=1, most=1024**4),
     "imports": Kind("module names, as a list or separated by commas", _read_names),
     "codec": _choice("json", "pickle"),
     "signing_keys": _KEYS,

@@ -14,6 +14,7 @@ from naq.exceptions import ConfigurationError
 
 Durability = Literal["standard", "strict", "replicated", "replicated-strict"]
 CodecName = Literal["json", "pickle"]
+Priorities = Literal["weighted", "strict"]
 Seconds = float | timedelta | str
 
 
@@ -31,6 +32,7 @@ class Settings(TypedDict, total=False):
     max_result: int
     max_headers: int
     concurrency: int
+    priorities: Priorities
     child_jobs: int
     child_memory: int
     child_rss: int
@@ -38,6 +40,11 @@ class Settings(TypedDict, total=False):
     heartbeat_interval: Seconds
     worker_ttl: Seconds
     record_ttl: Seconds
+    progress_delta: float
+    progress_interval: Seconds
+    job_log_lines: int
+    job_log_bytes: int
+    max_artifact: int
     imports: Sequence[str]
     codec: CodecName
     signing_keys: Sequence[str]
@@ -65,12 +72,18 @@ class Config(Struct, frozen=True, kw_only=True):
         crash_limit: deliveries without an outcome after which a job is taken for poison.
         max_payload, max_result, max_headers: bytes; more is `PayloadTooLarge` before anything is stored.
         concurrency: jobs one worker process runs at once.
+        priorities: how a worker chooses: "weighted" by priority, so that low ones get their turn; "strict": the
+            higher first, as long as there are any.
         child_jobs: jobs after which the child process of an ``executor="process"`` task is replaced; 0: never.
         child_memory: MiB a child process may take beyond what it has when it is ready; 0: no limit. Linux only.
         child_rss: MiB of memory over which a child process is replaced after its job; 0: never.
         shutdown_timeout: seconds a stopping worker lets its running jobs go on.
         heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
         record_ttl: seconds a final record is kept, and with it the identity of the job.
+        progress_delta: how much a job's progress (0 to 1) must grow until it is written again.
+        progress_interval: seconds between two writes of a job's progress, at least.
+        job_log_lines, job_log_bytes: log lines and their bytes kept of an attempt; of more, the last 100. 0 lines: none.
+        max_artifact: bytes of one artifact; more is `PayloadTooLarge`, and nothing of it is kept.
         imports: modules a worker imports at start; their functions may be run.
         codec: how arguments travel. "pickle" also makes a worker read pickled ones, which can do anything to it: only
             where every producer is trusted (docs/pickle.md).
@@ -94,6 +107,7 @@ class Config(Struct, frozen=True, kw_only=True):
     max_result: int = 1_048_576
     max_headers: int = 4096
     concurrency: int = 20
+    priorities: Priorities = "weighted"
     child_jobs: int = 0
     child_memory: int = 0
     child_rss: int = 0
@@ -101,6 +115,11 @@ class Config(Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 10.0
     worker_ttl: float = 30.0
     record_ttl: float = 7 * 86400.0
+    progress_delta: float = 0.01
+    progress_interval: float = 0.2
+    job_log_lines: int = 1000
+    job_log_bytes: int = 1_048_576
+    max_artifact: int = 104_857_600
     imports: tuple[str, ...] = ()
     codec: CodecName = "json"
     signing_keys: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from naq.limits.bucket import Bucket
 from naq.limits.permits import Group
 
 #: What the reason of a job that was put off begins with: it has waited already, and goes before those that have not.
-WAITED: Final = "limit "
+WAITED: Final = "waiting for a limit: "
 
 
 class Tokens(Struct, frozen=True):

@@ -49,7 +49,7 @@ def normal(value: Any) -> Any:
 def _normal(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
-    kind: type = type(value)
+    kind = cast("type[Any]", type(value))
     if (known := _KINDS.get(kind)) is not None:
         return known(value)
     try:

@@ -28,6 +28,8 @@ LEASE_MOST: Final = 64  # tokens asked for at once; what is not used in time is 
 BACK_MOST: Final = 8  # times to come back asked for at once; what is not given out is a hole in the line
 GROWTH: Final = 2  # times as many as before, where all were used
 LINGER: Final = 0.25  # seconds a permit stays here unused: the next job of the group is mostly here already
+FAREWELL: Final = 2.0  # seconds that giving back may take at the end
+TRIM_AGAIN: Final = 2.0  # seconds until the next try to give permits back; left alone, they run out
 SHORTEST: Final = 0.02  # seconds a job is put off at least
 KEPT: Final = 10_000  # limits remembered; by key there may be any number, and those that stand still are dropped
 
@@ -71,12 +73,13 @@ class _Turns:
 class _Rate:
     """What this worker has of one rate."""
 
-    __slots__ = ("cell", "closed", "good_until", "lock", "shown", "tokens", "turns", "want")
+    __slots__ = ("cell", "closed", "good_until", "got", "lock", "shown", "tokens", "turns", "want")
 
     def __init__(self, key: str) -> None:
         self.cell = Cell(RATES, key)
         self.lock = asyncio.Lock()
-        self.tokens = 0
+        self.got = 0  # tokens of the last lease
+        self.tokens = 0  # ... that are left
         self.good_until = 0.0  # UNIX seconds
         self.closed = 0.0  # UNIX seconds before which there is nothing to be had
         self.want = 1
@@ -87,13 +90,14 @@ class _Rate:
 class _Group:
     """What this worker has of one group."""
 
-    __slots__ = ("cell", "count", "lock", "most", "name", "takes", "trimmer", "turns", "until", "used")
+    __slots__ = ("cell", "count", "lock", "most", "name", "stored", "takes", "trimmer", "turns", "until", "used")
 
     def __init__(self, key: str, name: str, most: int) -> None:
         self.cell = Cell(GROUPS, key)
         self.lock = asyncio.Lock()
         self.name, self.most = name, most
-        self.count = 0  # permits held
+        self.count = 0  # permits that may be used here
+        self.stored = 0  # ... that are held, as far as is known: they may be about to be given back
         self.used = 0  # ... by jobs that run
         self.until = 0.0  # UNIX seconds
         self.takes: float | None = None
@@ -110,6 +114,7 @@ class Limiter:
         self._lease = lease
         self._rates: dict[str, _Rate] = {}
         self._groups: dict[str, _Group] = {}
+        self._closed = False
         self._beside: set[asyncio.Task[None]] = set()
 
     async def admit(self, needs: Needs, reason: str) -> PutOff | None:
@@ -121,7 +126,7 @@ class Limiter:
             NaqConnectionError: the store cannot be asked.
         """
         waited = reason.startswith(WAITED)
-        if needs.most and (put_off := await self._enter(needs)) is not None:
+        if needs.most and (put_off := await self._enter(needs, waited=waited)) is not None:
             return put_off
         if needs.rate is not None and (put_off := await self._take(needs, needs.rate, waited=waited)) is not None:
             if needs.most:
@@ -144,9 +149,9 @@ class Limiter:
                 return None
             if now < local.closed and local.shown is not None and (at := local.turns.next(now)) is not None:
                 return _put_off(at, now, rate_reason(local.shown, at))
-            # All of the last lease was used: more this time. Some of it was lost: one, which is used for sure.
-            local.want = min(local.want * GROWTH, LEASE_MOST) if local.tokens == 0 else 1
-            local.tokens = 0
+            # All of the last lease was used: more this time. Some of it was lost: as many as were used.
+            local.want = min(local.want * GROWTH, LEASE_MOST) if local.tokens == 0 else max(local.got - local.tokens, 1)
+            local.tokens = local.got = 0
 
             def work(value: bytes | None) -> tuple[bytes | None, float | None, Tokens]:
                 now = clock.now()
@@ -157,7 +162,7 @@ class Limiter:
             asked = await local.cell.change(self._store, work)
             now, local.shown = clock.now(), asked.bucket
             if asked.got:
-                local.tokens = asked.got - 1
+                local.tokens, local.got = asked.got - 1, asked.got
                 local.good_until = now + bucket.lease_of(rate.seconds) if asked.got > 1 else 0.0
                 return None
             local.closed = asked.closed
@@ -165,7 +170,7 @@ class Limiter:
             at = local.turns.came(asked.back)
             return _put_off(at, now, rate_reason(asked.bucket, at))
 
-    async def _enter(self, needs: Needs) -> PutOff | None:
+    async def _enter(self, needs: Needs, *, waited: bool) -> PutOff | None:
         local = self._groups.get(needs.group_entry)
         if local is None:
             made = _Group(needs.group_entry, needs.group, needs.most)
@@ -177,7 +182,8 @@ class Limiter:
             if self._use(local):
                 return None
             now = clock.now()
-            if (at := local.turns.next(now)) is not None and local.count >= local.used:
+            # Whoever was told to come now is to know whether there is a permit; others queue up behind.
+            if not waited and (at := local.turns.next(now)) is not None:
                 return _put_off(at, now, group_reason(permits.Group(needs.group, needs.most), at))
             asked = await self._ask(local, local.used + 1, back=local.turns.wanted)
             if self._use(local):
@@ -195,6 +201,8 @@ class Limiter:
 
     async def _ask(self, local: _Group, want: int, *, back: int = 0) -> Permits:
         """Hold `want` permits of a group."""
+        # What is about to be given back is not given out meanwhile: others may have it before we hear of it.
+        local.count = min(local.count, want)
         took, local.takes = local.takes, None
         until = 0.0
 
@@ -209,7 +217,7 @@ class Limiter:
             return permits.write(asked.group), permits.lifetime(asked.group, now), asked
 
         asked = await local.cell.change(self._store, work)
-        local.count, local.until = asked.held, until
+        local.count, local.stored, local.until = asked.held, asked.held, until
         return asked
 
     def done(self, needs: Needs, took: float | None) -> None:
@@ -226,17 +234,19 @@ class Limiter:
 
     def _trim_later(self, local: _Group) -> None:
         local.trimmer = None
-        if local.used < local.count:
+        if local.used < local.stored:
             self._spawn(self._trim(local))
 
     async def _trim(self, local: _Group) -> None:
         """Give back the permits that no job of this worker has had a use for."""
         try:
             async with local.lock:
-                if local.used < local.count:
+                if local.used < local.stored:
                     await self._ask(local, local.used)
-        except NaqException as error:  # they run out by themselves
-            log.debug("permits of group %s could not be given back: %s", local.name, error)
+        except NaqException as error:
+            log.debug("permits of group %s could not be given back, trying again: %s", local.name, error)
+            if local.trimmer is None and not self._closed:
+                local.trimmer = asyncio.get_running_loop().call_later(TRIM_AGAIN, self._trim_later, local)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -247,13 +257,14 @@ class Limiter:
     def _remember(known: dict[str, Any], made: Any) -> Any:
         """`made`, with room made for it: what has nothing in use is asked for anew when it is needed."""
         if len(known) >= KEPT:
-            for key in [key for key, each in known.items() if not getattr(each, "count", 0) and not each.lock.locked()]:
+            idle = [key for key, each in known.items() if not getattr(each, "stored", 0) and not each.lock.locked()]
+            for key in idle:
                 del known[key]
         return made
 
     def holding(self) -> list[tuple[str, str, int]]:
         """Key, name and limit of the groups of which permits are held; safe in any thread."""
-        return [(key, local.name, local.most) for key, local in list(self._groups.items()) if local.count > 0]
+        return [(key, local.name, local.most) for key, local in list(self._groups.items()) if local.stored > 0]
 
     def renewed(self, key: str, until: float) -> None:
         """The permits of this group last until `until` (UNIX seconds); from any thread."""
@@ -262,14 +273,17 @@ class Limiter:
 
     async def close(self) -> None:
         """Give everything back."""
+        self._closed = True
         for local in self._groups.values():
             if local.trimmer is not None:
                 local.trimmer.cancel()
                 local.trimmer = None
-            if local.count > 0:
+            if local.stored > 0:
                 self._spawn(self._trim(local))
-        while self._beside:
-            await asyncio.wait(self._beside)
+        if self._beside:
+            _, late = await asyncio.wait(self._beside, timeout=FAREWELL)
+            for task in late:  # the broker does not answer; what is held runs out
+                task.cancel()
 
 
 def _put_off(at: float, now: float, reason: str) -> PutOff:

@@ -44,7 +44,7 @@ async def pause(backend: Backend, queue: str, *, by: str = "", why: str = "") ->
         NaqException: as `JobAdmin.pause`.
     """
     await backend.pause(queue)
-    note = Pause(by[:_LONGEST], clock.now(), why[:_LONGEST])
+    note = Pause(" ".join(by.split())[:_LONGEST], clock.now(), " ".join(why.split())[:_LONGEST])
     await backend.put(PAUSES, queue, msgspec.json.encode(note))
 
 

@@ -180,7 +180,7 @@ def _unknown(text: str, earliest: float = 0.0) -> _Found:
 def _full(stats: QueueStats) -> _Found | None:
     if stats.limit is None or stats.running < stats.limit:
         return None
-    text = f"queue {stats.queue} runs {stats.running} jobs, and its limit is {stats.limit}; one of them has to end first"
+    text = f"queue {stats.queue} runs {stats.running} jobs, its limit is {stats.limit}; one of them has to end first"
     return _Found("queue limit", text, command=f"naq queues limit {stats.queue} {stats.limit * 2}")
 
 

@@ -18,6 +18,7 @@ class QueuePart(Instance):
 
     async def open(self, queues: Sequence[str] = (), *, wait: float | None = None) -> None:  # noqa: ARG002  nothing to wait for
         """Make the queues known; there is nothing to connect to."""
+        self._check_up()
         with self._store.lock:
             for queue in queues:
                 self._store.line(queue)
@@ -43,6 +44,14 @@ class QueuePart(Instance):
                     "run workers, or use a broker for so many"
                 )
             for job in jobs:
+                if job.key or job.replace:
+                    store.advance()
+                if job.key and (holder := store.holder(job)) is not None:
+                    results.append(EnqueueResult(holder.spec.id, duplicate=True))
+                    continue
+                if job.replace and store.replace(job):
+                    results.append(EnqueueResult(job.id))
+                    continue
                 taken = job.id in store.jobs or (
                     not job.fresh and (known := store.records.get(job.id)) is not None and known.run >= job.run
                 )
@@ -57,8 +66,9 @@ class QueuePart(Instance):
         store = self._store
         if limit <= 0 or not queues:
             return []
+        strict = self._config.priorities == "strict"
         found = await self._until(
-            lambda: store.claim(queues, limit, lease) or None,
+            lambda: store.claim(queues, limit, lease, strict=strict) or None,
             lambda: [store.line(queue).bell for queue in queues],
             wait,
         )

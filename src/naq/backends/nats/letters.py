@@ -11,8 +11,9 @@ from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.queues import Queues
+from naq.backends.nats.subjects import NO_KEY
 from naq.job import Priority
-from naq.names import check_token
+from naq.names import check_token, is_token
 
 PRIORITY = "Naq-Priority"
 
@@ -45,7 +46,7 @@ class Letters(Queues):
         queue = letter.subject.split(".")[4]
         said = letter.headers.get(PRIORITY, "normal")
         priority: Priority = "high" if said == "high" else "low" if said == "low" else "normal"
-        dead = messages.job_from(job_id, queue, priority, letter.data, letter.headers)
+        dead = messages.job_from(job_id, queue, priority, letter.data, letter.headers, _key(letter.headers))
         known = await self.record_of(job_id)
         run = max(dead.run, known.run if known is not None else 0) + 1
         headers = {k: v for k, v in (dead.headers or {}).items() if k != PRIORITY}
@@ -54,7 +55,7 @@ class Letters(Queues):
             job
         )
         await self.know(queue)
-        subject = self.subjects.ready(queue, priority, job_id).encode()
+        subject = self.subjects.ready(queue, priority, job_id, job.key).encode()
         while True:
             try:
                 await self.courier.publish(
@@ -77,6 +78,12 @@ class Letters(Queues):
             return False
         await self.js.delete(self.subjects.jobs, place.message.sequence)
         return True
+
+
+def _key(headers: dict[str, str]) -> str:
+    """The unique key of a dead letter's job; anybody may have written it."""
+    key = headers.get(messages.KEY, "")
+    return key if is_token(key) and key != NO_KEY else ""
 
 
 def read_letter(message: Message) -> DeadLetter:

@@ -96,7 +96,7 @@ class Session:
             self.link = Link(self.config, url, name=f"naq {self.config.namespace}")
             self.courier = Courier(self.link)
             self.js = JetStream(self.courier, timeout=self.config.connect_timeout)
-            self.puller = Puller(self.config.lease)
+            self.puller = Puller(self.config.lease, strict=self.config.priorities == "strict")
             await self.courier.open()
             self.on_linked()
         await self.link.open(wait)

@@ -17,12 +17,13 @@ REFILL: Final = 0.5  # share of a lane's slots that must be free before it is as
 HELD_TOO_LONG: Final = 1.0  # seconds a delivered job may wait for a slot before it is handed back
 
 
-def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
+def allot(want: int, lanes: Sequence[Lane], *, strict: bool = False) -> list[int]:
     """How many messages to ask of each lane so that together they fill `want` slots.
 
     Lanes with a backlog share the slots by weight, to the fraction: what a lane did not get now is its credit for the
     next time. One that seems empty keeps a standing pull of one, so that it is heard of; its first message says how
-    many more there are.
+    many more there are. `strict`: only lanes of the highest priority that has a backlog share, the next take what they
+    leave.
     """
     if want <= 0:
         return [0] * len(lanes)
@@ -31,19 +32,30 @@ def allot(want: int, lanes: Sequence[Lane]) -> list[int]:
     free = want - outstanding
     batches = {id(lane): 1 for lane in lanes if lane.backlog <= 0 and lane.outstanding == 0}
     if busy and free > 0 and (outstanding == 0 or free >= want * REFILL):
-        weights = sum(lane.weight for lane in busy)
-        for lane in busy:
-            # What was not needed for long is not saved up: it would let a burst shut the others out.
-            lane.credit = min(max(lane.credit, -want), want) + free * lane.weight / weights
-        for lane in busy:
-            batches[id(lane)] = batch = min(max(int(lane.credit), 0), free, lane.backlog + 1)
-            lane.credit -= batch
-            free -= batch
-        if free > 0:  # what rounding down left over goes to whom most is due
-            lane = max(busy, key=_credit)
-            batches[id(lane)] += free
-            lane.credit -= free
+        if not strict:
+            _share(free, want, busy, batches)
+        for weight in sorted({lane.weight for lane in busy}, reverse=True) if strict else ():
+            equals = [lane for lane in busy if lane.weight == weight]
+            part = min(free, sum(lane.backlog + 1 for lane in equals))
+            _share(part, want, equals, batches)
+            free -= part
     return [batches.get(id(lane), 0) for lane in lanes]
+
+
+def _share(free: int, want: int, busy: Sequence[Lane], batches: dict[int, int]) -> None:
+    """Share `free` slots out to `busy` lanes by weight, into `batches`."""
+    weights = sum(lane.weight for lane in busy)
+    for lane in busy:
+        # What was not needed for long is not saved up: it would let a burst shut the others out.
+        lane.credit = min(max(lane.credit, -want), want) + free * lane.weight / weights
+    for lane in busy:
+        batches[id(lane)] = batch = min(max(int(lane.credit), 0), free, lane.backlog + 1)
+        lane.credit -= batch
+        free -= batch
+    if free > 0:  # what rounding down left over goes to whom most is due
+        lane = max(busy, key=_credit)
+        batches[id(lane)] += free
+        lane.credit -= free
 
 
 def _credit(lane: Lane) -> float:
@@ -53,8 +65,9 @@ def _credit(lane: Lane) -> float:
 class Puller:
     """The lanes of one worker."""
 
-    def __init__(self, lease: float) -> None:
+    def __init__(self, lease: float, *, strict: bool = False) -> None:
         self._lease = lease
+        self._strict = strict
         self._arrival = asyncio.Event()
         self.lanes: dict[str, list[Lane]] = {}
 
@@ -64,7 +77,7 @@ class Puller:
 
     def ask(self, lanes: Sequence[Lane], want: int) -> None:
         """Let standing pulls for `lanes` fill `want` slots."""
-        for lane, batch in zip(lanes, allot(want, lanes), strict=True):
+        for lane, batch in zip(lanes, allot(want, lanes, strict=self._strict), strict=True):
             if batch > 0:
                 lane.pull(batch)
 
