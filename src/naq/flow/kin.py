@@ -22,6 +22,7 @@ class Kin(Struct, frozen=True):
     """What an unfinished job says of those before it."""
 
     job_id: str
+    task: str
     parent: str
     root: str
     waits_for: tuple[str, ...]
@@ -41,10 +42,10 @@ def read_kin(spec: JobSpec, read: Reader) -> Kin:
     try:
         envelope = read(spec)
         waits_for = () if envelope.after is None else tuple(parents_of(envelope.after))
-        return Kin(spec.id, envelope.parent, envelope.root, waits_for)
+        return Kin(spec.id, envelope.task, envelope.parent, envelope.root, waits_for)
     except SerializationError:
         said = peek(spec.payload)
-        return Kin(spec.id, said.parent, said.root, tuple(said.waits_for))
+        return Kin(spec.id, said.task, said.parent, said.root, tuple(said.waits_for))
 
 
 async def descendants(backend: Flow, read: Reader, job_id: str) -> list[str]:
