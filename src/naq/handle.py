@@ -202,6 +202,14 @@ class Job(Carried, Generic[R_co]):
         """
         return await self._cancel(self._host, tree)
 
+    async def run_now(self) -> bool:
+        """Put a job that waits for a time, or for its next attempt, in line now; False where it waits for neither."""
+        return await self._run_now(self._host)
+
+    def run_now_sync(self) -> bool:
+        """`run_now` for code without an event loop."""
+        return sync.run("await job.run_now()", self._run_now, on_bridge(self._host))
+
     def cancel_sync(self, *, tree: bool = False) -> CancelResult:
         """`cancel` for code without an event loop."""
         return sync.run("await job.cancel()", self._cancel, on_bridge(self._host), tree)
@@ -264,6 +272,10 @@ class Job(Carried, Generic[R_co]):
         from naq.limits.why import explain
 
         return await explain(await host.connect(), self.id)
+
+    async def _run_now(self, host: Host) -> bool:
+        backend = await host.connect()
+        return await backend.run_now(self.id)
 
     async def _cancel(self, host: Host, tree: bool) -> CancelResult:
         if tree:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from naq import JobRecord, Naq
 from naq.backends.base import Backend
-from naq.schedule.slots import next_slots
-from naq.schedule.timetable import Timetable, read_timetable
+from naq.schedules.slots import next_slots
+from naq.schedules.timetable import Timetable, read_timetable
 
 DEADLINE = 20.0  # seconds any single wait of a test may take; reached only by a failure
 _numbers = count(1)

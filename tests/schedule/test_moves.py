@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from schedule_tools import at, table
 
 from naq.exceptions import SerializationError
-from naq.schedule import moves
-from naq.schedule.kept import Kept, Template, Tick, backfill_id, decode_kept, encode_kept, tick_id
-from naq.schedule.moves import AHEAD, GRACE, HORIZON, advance, objection
+from naq.schedules import moves
+from naq.schedules.kept import Kept, Template, Tick, backfill_id, decode_kept, encode_kept, tick_id
+from naq.schedules.moves import AHEAD, GRACE, HORIZON, advance, objection
 
 NOON = at("2026-06-01 12:00")
 TEMPLATE = Template(task="t", payload=b"{}")

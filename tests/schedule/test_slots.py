@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schedule_tools import at, table, times
 
 from naq.exceptions import ConfigurationError
-from naq.schedule.cron import moments, read_cron
-from naq.schedule.slots import newest_slots, next_slots, slots
+from naq.schedules.cron import moments, read_cron
+from naq.schedules.slots import newest_slots, next_slots, slots
 
 #: Zone, when its clocks go forward and back in 2026 (local, before the change), and by how many minutes.
 CHANGES = [

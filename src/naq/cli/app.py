@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "enqueue": ("naq.cli.enqueue:enqueue", "Enqueue a job, and wait for its result if asked to."),
     "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
+    "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
+    "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),
     "queues": ("naq.cli.queues:app", "Look at queues, pause them, limit them, empty them."),
     "workers": ("naq.cli.workers:app", "See who works."),
     "dead": ("naq.cli.dead:app", "Jobs that failed for good, and messages that are no jobs."),

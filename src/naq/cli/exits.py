@@ -15,6 +15,7 @@ from naq.exceptions import (
     NaqBackpressureError,
     NaqConnectionError,
     ResultTimeout,
+    ScheduleNotFoundError,
     SerializationError,
 )
 
@@ -42,6 +43,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (ConfigurationError, Exit.USAGE),
     (SerializationError, Exit.USAGE),
     (JobNotFoundError, Exit.NOT_FOUND),
+    (ScheduleNotFoundError, Exit.NOT_FOUND),
     (NaqConnectionError, Exit.UNREACHABLE),
     (NaqBackpressureError, Exit.UNREACHABLE),
     (ResultTimeout, Exit.TIMEOUT),

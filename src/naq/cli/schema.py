@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from naq.cli.schedule_text import ScheduleView, SlotView
 from naq.cli.views import (
     Change,
     Check,
@@ -27,6 +28,15 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "jobs cancel": list[Change],
     "jobs retry": list[Change],
     "jobs delete": list[Change],
+    "schedules list": list[ScheduleView],
+    "schedules show": ScheduleView,
+    "schedules create": ScheduleView,
+    "schedules edit": ScheduleView,
+    "schedules preview": list[SlotView],
+    "schedules pause": list[Change],
+    "schedules resume": list[Change],
+    "schedules skip": list[Change],
+    "schedules delete": list[Change],
     "queues list": list[QueueView],
     "queues show": QueueView,
     "queues pause": list[Change],
@@ -52,6 +62,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
     views = [JobView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
+    views += [ScheduleView, SlotView]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():

@@ -104,6 +104,15 @@ def _call(app: Naq, task: str, settings: JobSettings, arguments: Arguments) -> C
     return found.options(**settings).call(*values, **named)
 
 
+def build_call(task: str, words: list[str], settings: JobSettings, common: Common) -> Call[Any]:
+    """The call of `task` with the arguments `words`, not made yet.
+
+    Raises:
+        NaqException: there is no such task, or it does not take these.
+    """
+    return _call(_find_app(task, common), task, settings, read_arguments(words))
+
+
 async def _open(app: Naq) -> None:
     if not app.config.broker_url.startswith("embedded:"):
         await app.backend.open(wait=patience(app.config))

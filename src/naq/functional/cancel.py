@@ -1,16 +1,17 @@
-"""Cancelling a job that waits for its time, by its id."""
+"""Cancelling a job that waits for its time, or a schedule, by its id."""
 
 from __future__ import annotations
 
 from naq import sync
 from naq.backends.base import CancelResult
 from naq.connections import Host, settings, shared
+from naq.functional.schedule import delete_one
 from naq.job import JobState
 from naq.names import check_token
 
 
 async def cancel_scheduled_job(job_id: str, nats_url: str | None = None) -> bool:
-    """Cancel the job `job_id` that waits for its time; True if it will never run.
+    """Cancel the job `job_id` that waits for its time; True if it will never run. A schedule of this id is removed.
 
     False where it waits no longer (`Job.cancel` cancels those that run, too) or never existed.
 
@@ -32,6 +33,8 @@ async def cancel_scheduled(host: Host, job_id: str) -> bool:
     check_token("job id", job_id)
     backend = await host.connect()
     record = await backend.get(job_id)
+    if record is None and await delete_one(host, job_id):
+        return True
     if record is None or record.state is not JobState.SCHEDULED:
         return False
     return await backend.cancel(job_id) is CancelResult.REMOVED

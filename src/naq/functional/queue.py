@@ -178,8 +178,8 @@ class Queue(Recurring):
         """The same as `enqueue`, not done yet: for `naq.chain` and `naq.group`."""
         return self._call(func, args, kwargs, max_retries, retry_delay, depends_on=depends_on)
 
-    def _place(self) -> tuple[Host, float | timedelta | None]:
-        return self._host, self._timeout
+    def _place(self) -> tuple[Host, str, float | timedelta | None]:
+        return self._host, self.name, self._timeout
 
     async def purge(self) -> int:
         """Remove every job that waits here (queued, scheduled, retrying); how many. Running ones go on."""

@@ -1,7 +1,7 @@
 """Schedules at work: kept in the broker, changed by compare-and-set, their next ticks stored ahead as delayed jobs.
 
 `Schedules` is what people and programs use; `Planner` is what the leader does; `Gate` is what a worker asks before it
-runs a tick. What a schedule means is decided in `naq.schedule`.
+runs a tick. What a schedule means is decided in `naq.schedules`.
 """
 
 from naq.scheduler.gate import Gate

@@ -13,13 +13,13 @@ from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError, NaqException, ScheduleNotFoundError
 from naq.job import JobSpec
 from naq.names import check_token
-from naq.schedule import moves
-from naq.schedule.kept import Kept, Template, backfill_id, decode_kept, encode_kept, tick_id
-from naq.schedule.moves import Step
-from naq.schedule.slots import slots
-from naq.schedule.timetable import Timetable
 from naq.scheduler.planner import KIND, Keeping, Planner
 from naq.scheduler.ticks import Jobs, manual_id
+from naq.schedules import moves
+from naq.schedules.kept import Kept, Template, backfill_id, decode_kept, encode_kept, tick_id
+from naq.schedules.moves import Step
+from naq.schedules.slots import slots
+from naq.schedules.timetable import Timetable
 
 MOST_FILLED: Final = 10_000  # slots of one backfill
 _TRIES: Final = 20  # as the planner's

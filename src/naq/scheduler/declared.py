@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from naq.names import check_token
-from naq.schedule import moves
-from naq.schedule.kept import Kept, Template
-from naq.schedule.moves import Step
-from naq.schedule.timetable import Timetable, Timing, read_timetable
 from naq.scheduler.acts import Acts
 from naq.scheduler.handle import make_template
+from naq.schedules import moves
+from naq.schedules.kept import Kept, Template
+from naq.schedules.moves import Step
+from naq.schedules.timetable import Timetable, Timing, read_timetable
 
 if TYPE_CHECKING:
     from naq.task.call import Call

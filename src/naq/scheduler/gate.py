@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from naq import clock
 from naq.backends.base import Claim
 from naq.config import Config
-from naq.schedule.kept import Kept
-from naq.schedule.moves import objection
 from naq.scheduler.planner import Keeping, Planner
 from naq.scheduler.ticks import read_tick
+from naq.schedules.kept import Kept
+from naq.schedules.moves import objection
 
 HOLDER: Final = "tick"  # the kind of entry that says which job of a schedule ran last
 

@@ -10,13 +10,13 @@ from naq import clock
 from naq.connections import Host
 from naq.exceptions import ConfigurationError
 from naq.names import check_token
-from naq.schedule import moves
-from naq.schedule.kept import Kept, Template
-from naq.schedule.moves import Step
-from naq.schedule.slots import Slot, next_slots
-from naq.schedule.timetable import Timing, read_timetable
 from naq.scheduler.acts import Acts
 from naq.scheduler.ticks import Jobs, check_schedulable
+from naq.schedules import moves
+from naq.schedules.kept import Kept, Template
+from naq.schedules.moves import Step
+from naq.schedules.slots import Slot, next_slots
+from naq.schedules.timetable import Timing, read_timetable
 
 if TYPE_CHECKING:
     from naq.task.call import Call

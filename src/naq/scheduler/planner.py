@@ -11,9 +11,9 @@ from naq.backends.base import Entries, Entry, JobAdmin, JobQueue
 from naq.config import Config
 from naq.exceptions import NaqBackpressureError, NaqConnectionError, NaqException
 from naq.faults import fault
-from naq.schedule.kept import Kept, Tick, decode_kept, encode_kept
-from naq.schedule.moves import advance
 from naq.scheduler.ticks import Jobs
+from naq.schedules.kept import Kept, Tick, decode_kept, encode_kept
+from naq.schedules.moves import advance
 
 log = logging.getLogger("naq.scheduler")
 

@@ -15,7 +15,7 @@ from naq.config import Config
 from naq.exceptions import ConfigurationError
 from naq.job import JobSpec, new_id
 from naq.names import is_token
-from naq.schedule.kept import Kept, Template, Tick, short_name, tick_id
+from naq.schedules.kept import Kept, Template, Tick, short_name, tick_id
 
 TICK: Final = "Naq-Tick"  # header of a tick's job: schedule, slot, when it is due, generation, 1 where it was made up
 SCHEDULE_TAG: Final = "schedule"  # the tag that all jobs of a schedule carry, so that people can find them

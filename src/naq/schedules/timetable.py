@@ -13,7 +13,7 @@ from msgspec import Struct
 from naq import clock
 from naq.config import hint
 from naq.exceptions import ConfigurationError
-from naq.schedule.cron import read_cron, read_zone
+from naq.schedules.cron import read_cron, read_zone
 
 Missed = str  # "skip", "latest", "catch_up(3)"
 Overlap = Literal["allow", "skip", "cancel_previous"]
@@ -54,7 +54,7 @@ class Timing(Details, total=False):
     """How a schedule may be given; `cron` or `interval` is needed. All else as in `Details`.
 
     Attributes:
-        cron: five fields, six with seconds in front, or ``@daily`` and its like (`naq.schedule.cron`).
+        cron: five fields, six with seconds in front, or ``@daily`` and its like (`naq.schedules.cron`).
         interval: whole seconds, or a timedelta, between two slots; 1 second to 366 days.
     """
 
@@ -88,7 +88,7 @@ class Timetable(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def words(self) -> str:
         """When it fires, in words."""
-        from naq.schedule.cron import explain
+        from naq.schedules.cron import explain
 
         if self.cron:
             return f"{explain(self.cron)} ({self.tz})"

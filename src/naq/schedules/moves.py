@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from naq.schedule.kept import CLOSED, PAST, Kept, Pause, Template, Tick
-from naq.schedule.slots import Slot, newest_slots, slots
-from naq.schedule.timetable import Timetable
+from naq.schedules.kept import CLOSED, PAST, Kept, Pause, Template, Tick
+from naq.schedules.slots import Slot, newest_slots, slots
+from naq.schedules.timetable import Timetable
 
 AHEAD: Final = 2  # ticks of a schedule that are in the broker at least, so that a dead leader delays nothing
 #: Seconds for which all ticks are in the broker: twice the 10 s in which a dead leader is noticed, and a look of 10 s.

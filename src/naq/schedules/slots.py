@@ -7,8 +7,8 @@ from hashlib import blake2b
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
-from naq.schedule.cron import moments
-from naq.schedule.timetable import Timetable
+from naq.schedules.cron import moments
+from naq.schedules.timetable import Timetable
 
 _WINDOW: Final = 64.0  # seconds looked back at first for slots that were missed; doubled until there are enough
 

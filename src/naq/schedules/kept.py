@@ -17,8 +17,8 @@ from msgspec.json import Decoder, Encoder
 
 from naq.exceptions import SerializationError
 from naq.job import Priority
-from naq.schedule.slots import Slot, slots
-from naq.schedule.timetable import Timetable
+from naq.schedules.slots import Slot, slots
+from naq.schedules.timetable import Timetable
 
 PAST: Final = 30  # ticks that a schedule remembers, for people
 CLOSED: Final = 20  # generations that are remembered; ticks of older ones have long been run

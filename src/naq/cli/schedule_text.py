@@ -1,0 +1,152 @@
+"""A schedule as commands print it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from naq import clock
+from naq.cli.common import Common
+from naq.cli.output import ago, moment
+from naq.codec.envelope import JSON, Envelope
+from naq.job import Priority
+from naq.schedules.cron import read_zone
+from naq.schedules.kept import Kept, tick_id
+
+_SHOWN = 5  # runs to come, and runs that were, of one schedule
+
+
+class ScheduleView(Struct, frozen=True, kw_only=True):
+    """A schedule: ``naq schedules list|show``. `args` and `kwargs` are null where they are not shown, or not JSON."""
+
+    name: str
+    state: str
+    task: str
+    queue: str
+    priority: Priority
+    when: str
+    words: str
+    cron: str
+    interval: int
+    tz: str
+    start: datetime | None
+    end: datetime | None
+    repeat: int | None
+    jitter: int
+    missed: str
+    overlap: str
+    source: str
+    next: list[datetime]
+    last: datetime | None
+    last_jobs: list[str]
+    runs: int
+    skipped: list[datetime]
+    note: str
+    changed_at: datetime | None
+    changed_by: str
+    tags: dict[str, str]
+    args: Any
+    kwargs: Any
+
+    @classmethod
+    def of(cls, kept: Kept, envelope: Envelope | None = None) -> ScheduleView:
+        """`kept` as it is printed; with its arguments, where its opened job is given."""
+        from naq.codec.headers import read_tags
+
+        table, now = kept.table, clock.now()
+        past = [tick for tick in (*kept.past, *kept.ahead) if tick.due <= now]
+        readable = envelope is not None and envelope.codec == JSON
+        return cls(
+            name=kept.name,
+            state="paused" if kept.paused else "ended" if kept.ended else "runs",
+            task=kept.template.task,
+            queue=kept.template.queue,
+            priority=kept.template.priority,
+            when=table.cron or f"every {timedelta(seconds=table.interval)}",
+            words=table.words,
+            cron=table.cron,
+            interval=table.interval,
+            tz=table.tz,
+            start=moment(table.start or 0.0),
+            end=moment(table.end or 0.0),
+            repeat=table.repeat,
+            jitter=table.jitter,
+            missed=table.policy,
+            overlap=table.overlap,
+            source=f"code of {kept.app}" if kept.app else "run time",
+            next=[clock.as_datetime(slot.due) for slot in kept.upcoming(now, _SHOWN)],
+            last=moment(past[-1].due if past else 0.0),
+            last_jobs=[tick_id(kept.name, tick) for tick in past[-_SHOWN:]],
+            runs=kept.count - sum(tick.due > now for tick in kept.ahead),
+            skipped=[clock.as_datetime(at) for at in kept.skips if at > now],
+            note="" if kept.paused is None else kept.paused.note,
+            changed_at=moment(kept.changed_at),
+            changed_by=kept.changed_by,
+            tags=read_tags(kept.template.headers),
+            args=msgspec.json.decode(envelope.args) if envelope is not None and readable else None,
+            kwargs=msgspec.json.decode(envelope.kwargs) if envelope is not None and readable else None,
+        )
+
+
+class SlotView(Struct, frozen=True):
+    """A run to come: ``naq schedules preview``. `note` says where clocks have changed since the one before."""
+
+    time: str
+    utc: datetime
+    note: str
+
+
+def slot_lines(due: Sequence[float], zone: str) -> list[SlotView]:
+    """Moments (UNIX seconds) as the clocks of `zone` show them."""
+    lines: list[SlotView] = []
+    before: timedelta | None = None
+    for at in due:
+        local = datetime.fromtimestamp(at, read_zone(zone))
+        offset = local.utcoffset()
+        changed = before is not None and offset is not None and offset != before
+        way = "" if not changed or offset is None or before is None else "forward" if offset > before else "back"
+        lines.append(
+            SlotView(local.strftime("%a %Y-%m-%d %H:%M:%S %z"), clock.as_datetime(at), way and f"clocks went {way}")
+        )
+        before = offset
+    return lines
+
+
+def describe(view: ScheduleView, common: Common) -> Iterable[tuple[str, str]]:
+    """The lines of ``naq schedules show``."""
+
+    def times(moments: Sequence[datetime]) -> str:
+        return "\n".join(f"{local.time}  {ago(at, common)}" for at, local in _local(moments, view.tz))
+
+    yield "name", view.name
+    yield "state", f"{view.state}{f': {view.note}' if view.note else ''}"
+    yield "task", f"{view.task} in {view.queue}" + ("" if view.priority == "normal" else f", {view.priority}")
+    yield "called with", "" if view.args is None else _arguments(view)
+    yield "when", f"{view.when} {view.tz}" if view.cron else view.when
+    yield "in words", view.words
+    yield "from", ago(view.start, common)
+    yield "until", ago(view.end, common)
+    yield "runs", f"{view.runs}" if view.repeat is None else f"{view.runs} of {view.repeat}"
+    yield "jitter", f"{view.jitter} s" if view.jitter else ""
+    yield "missed", view.missed
+    yield "overlap", view.overlap
+    yield "next", times(view.next)
+    yield "skipped", times(view.skipped)
+    yield "last", ago(view.last, common)
+    yield "last jobs", "\n".join(view.last_jobs)
+    yield "made in", view.source
+    yield "changed", " by ".join(part for part in (ago(view.changed_at, common), view.changed_by) if part)
+
+
+def _local(moments: Sequence[datetime], zone: str) -> Iterator[tuple[datetime, SlotView]]:
+    return zip(moments, slot_lines([at.timestamp() for at in moments], zone), strict=True)
+
+
+def _arguments(view: ScheduleView) -> str:
+    given = [msgspec.json.encode(arg).decode() for arg in view.args]
+    given += [f"{name}={msgspec.json.encode(value).decode()}" for name, value in view.kwargs.items()]
+    return ", ".join(given)
