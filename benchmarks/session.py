@@ -138,10 +138,15 @@ class Session:
                     print(*(child.log.read_text(errors="replace") for child in self._workers), file=sys.stderr)
                 self._workers.clear()
 
+    @property
+    def servers(self) -> list[int]:
+        """The broker's processes: our own server's, else all of its name."""
+        return self._servers or find(SERVERS[self.system.store])
+
     def drain(self, jobs: int) -> Drained:
         """Wait until the broker holds nothing of jobs 0 ... `jobs` - 1."""
         first = self._first_job()
-        servers = self._servers or find(SERVERS[self.system.store])
+        servers = self.servers
         started, broker_cpu = time.monotonic(), cpu_seconds(servers)
         workers_cpu = self._wait_until_run(jobs)
         ran = monotonic_ns()

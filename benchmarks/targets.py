@@ -112,5 +112,6 @@ TARGETS: tuple[tuple[str, str, float, Callable[[Find], float]], ...] = (
         GROWTH,
         lambda find: find("memory", "growth_mb", "naq", jobs=100_000),
     ),
+    ("idle worker, percent of a core", "<", 1, lambda find: find("idle", "worker_percent", "naq")),
     ("`import naq` over a bare Python, ms", "<", 60, lambda find: find("import", "import_ms", "naq")),
 )
