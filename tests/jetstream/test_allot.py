@@ -97,3 +97,19 @@ def test_low_never_starves(want: int, quiet: int, trickle: list[int]) -> None:
     waited = max((len(run) for run in "".join("x" if batch else "." for batch in got).split("x")), default=0)
     assert waited <= 40, "rounds without a slot for low"
     assert sum(got) >= 200 * want / 10 - 4 * want - 4
+
+
+@given(st.integers(1, 1000), stands)
+def test_strictly_the_highest_first(want: int, lanes: list[Stand]) -> None:
+    """A lane gets something only if all that those above it have is asked for; still nothing stalls."""
+    for lane in lanes:
+        lane.outstanding = 0
+    batches = allot(want, cast("list[Lane]", lanes), strict=True)
+    busy = [(lane, batch) for lane, batch in zip(lanes, batches, strict=True) if lane.backlog > 0]
+    assert sum(batch for _, batch in busy) <= want
+    for lane, batch in busy:
+        above = [(other, given) for other, given in busy if other.weight > lane.weight]
+        if batch:
+            assert sum(given for _, given in above) >= sum(other.backlog for other, _ in above)
+    if busy:
+        assert sum(batch for _, batch in busy) >= min(want, sum(lane.backlog for lane, _ in busy))

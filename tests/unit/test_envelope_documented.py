@@ -18,7 +18,7 @@ from naq.retry import RetryWire
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
 EMPTY: dict[str, Any] = {
-    **{name: [] for name in ("args", "errors", "delays", "after", "ids")},
+    **{name: [] for name in ("args", "errors", "delays", "after", "ids", "limits")},
     **{name: {} for name in ("kwargs", "tags", "fill")},
 }
 

@@ -36,6 +36,7 @@ def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
     yield "started", ago(job.started_at, common) + (f", after {waited}" if waited else "")
     took = _between(job.started_at, job.finished_at)
     yield "ended", ago(job.finished_at, common) + (f", after {took}" if took else "")
+    yield "unique key", job.key
     yield "tags", "  ".join(f"{name}={value}" for name, value in job.tags.items())
     for error in job.errors:
         yield f"error {error.attempt}", f"{error.type.removeprefix('builtins.')}: {error.message}"

@@ -30,6 +30,7 @@ class JobView(Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     tags: dict[str, str]
+    key: str
     errors: list[AttemptError]
     result: Any
 
@@ -51,6 +52,7 @@ class JobView(Struct, frozen=True, kw_only=True):
             started_at=moment(record.started_at),
             finished_at=moment(record.finished_at),
             tags=record.tags,
+            key=record.key,
             errors=record.errors,
             result=record.result,
         )
@@ -165,6 +167,17 @@ class Enqueued(Struct, frozen=True, kw_only=True):
     id: str
     task: str
     duplicate: bool
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What became of a job: a line of ``naq jobs follow --json``. `text` is for people."""
+
+    id: str
+    at: datetime
+    state: JobState
+    run: int
+    attempt: int
+    text: str
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -194,7 +194,7 @@ class Limiter:
 
     def _use(self, local: _Group) -> bool:
         """Take a permit that is here and not in use."""
-        if local.used < min(local.count, local.most) and clock.now() < local.until - permits.SKEW:
+        if local.used < min(local.count, local.most) and clock.now() < local.until:
             local.used += 1
             return True
         return False
