@@ -142,6 +142,27 @@ class TestChanges:
             for now in (paused, resumed):
                 assert "paused or changed" in objection(now, tick, NOON + 600)
 
+    def test_a_tick_that_was_not_noted_falls_to_the_next_generation(self) -> None:
+        """Its leader stood still between storing it and saying so, and then the schedule was changed."""
+        before = kept()
+        unnoted = advance(before, NOON).store[0]
+        changed = moves.change(before, NOON + 70, template=replace(TEMPLATE, queue="other")).kept
+        assert "changed" in objection(changed, unnoted, NOON + 70)
+        assert slots_of(advance(changed, NOON + 70).store) == [60, 120, 180]
+
+    def test_a_slot_that_had_its_tick_has_no_other(self) -> None:
+        """With a jitter longer than the period a later slot may be due before an earlier one."""
+        one = advance(kept(jitter=600), NOON).kept
+        while all(a.due < b.due for a, b in zip(one.ahead, one.ahead[1:], strict=False)):
+            one = advance(one, one.ahead[0].due).kept
+        overtaken, quick = one.ahead[0], min(one.ahead[1:], key=lambda tick: tick.due)
+        now = (quick.due + overtaken.due) / 2
+        changed = moves.change(one, now, template=replace(TEMPLATE, queue="other")).kept
+        assert objection(changed, quick, now) == ""
+        again = advance(changed, now).store
+        assert overtaken.at in [tick.at for tick in again]
+        assert quick.at not in [tick.at for tick in again]
+
     def test_what_passes_in_a_pause_was_not_missed(self) -> None:
         paused = moves.pause(advance(kept(missed="catch_up(100)"), NOON).kept, NOON + 10).kept
         step = advance(moves.resume(paused, NOON + 3605).kept, NOON + 3605)

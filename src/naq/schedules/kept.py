@@ -71,7 +71,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
         declared: a digest of the declaration it was last brought in line with.
         generation: grows with every change; in milliseconds of the day it began, so that a schedule of a name that was
             used before begins above it.
-        closed: earlier generations, each with the time until which its ticks were right.
+        closed: earlier generations, each with the time until which its ticks were right, and the last slot of which it
+            was noted that it has one.
         last: the last slot that was dealt with.
         ahead: ticks whose jobs are in the broker and not due yet, as far as is known.
         past: the last ticks that fell due.
@@ -88,7 +89,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     app: str = ""
     declared: str = ""
     generation: int = 0
-    closed: list[tuple[int, float]] = []
+    closed: list[tuple[int, float, float]] = []
     last: float = 0.0
     ahead: list[Tick] = []
     past: list[Tick] = []

@@ -71,7 +71,7 @@ def advance(kept: Kept, now: float) -> Step:
         if (len(ahead) >= AHEAD and slot.due > now + HORIZON) or len(ahead) >= MOST_AHEAD:
             break
         last = slot.at
-        if slot.at in kept.skips:
+        if slot.at in kept.skips or _had(kept, slot.at):
             continue
         tick = Tick(slot.at, slot.due, kept.generation)
         ahead.append(tick)
@@ -87,13 +87,17 @@ def advance(kept: Kept, now: float) -> Step:
 
 def _missed(kept: Kept, now: float) -> tuple[list[Slot], float, bool] | None:
     """The slots to make up for, the last one that is dealt with by that, and whether any was late beyond `GRACE`."""
-    table = kept.table
-    newest = newest_slots(table, kept.last, now, 1, kept.name)
+    table, until = kept.table, now
+    if table.jitter:
+        # Up to the first that is not due: with a long jitter, later ones may be due before it.
+        recent = slots(table, max(kept.last, now - table.jitter - 1), kept.name)
+        until = next((slot.at - 1 for slot in recent if slot.due > now), now)
+    newest = newest_slots(table, kept.last, until, 1, kept.name)
     if not newest:
         return None
-    after = max(kept.last, now - GRACE - table.jitter) if table.missed == "skip" else kept.last
     most = MOST_AHEAD if table.missed == "skip" else table.catch_up
-    up = [slot for slot in newest_slots(table, after, now, most, kept.name) if slot.at not in kept.skips]
+    up = [slot for slot in newest_slots(table, kept.last, until, most, kept.name) if slot.at not in kept.skips]
+    up = [slot for slot in up if not _had(kept, slot.at)]
     if table.missed == "skip":
         up = [slot for slot in up if now - slot.due <= GRACE]
     oldest = next(slots(table, kept.last, kept.name))
@@ -161,22 +165,36 @@ def objection(kept: Kept | None, tick: Tick, now: float) -> str:
 
 
 def _is_current(kept: Kept, tick: Tick) -> bool:
-    """Whether a tick is of the generation that holds, or fell due while its own did."""
-    return tick.generation == kept.generation or tick.due <= dict(kept.closed).get(tick.generation, 0.0)
+    """Whether a tick is of the generation that holds, or fell due while its own did.
+
+    One that its leader could not note before its generation ended is void: its slot falls to the next generation.
+    """
+    if tick.generation == kept.generation:
+        return True
+    return any(
+        generation == tick.generation and tick.due <= until and (tick.at <= noted or tick in kept.past)
+        for generation, until, noted in kept.closed
+    )
+
+
+def _had(kept: Kept, at: float) -> bool:
+    """Whether a slot had its tick already, though others before it are still to come (their jitter was longer)."""
+    return any(tick.at == at for tick in kept.past)
 
 
 def _closed(kept: Kept, now: float, by: str) -> Step:
     """The end of a generation: its ticks that are not due yet are void, and their slots are to come again."""
     void = [tick for tick in kept.ahead if tick.due > now]
     past = [*kept.past, *(tick for tick in kept.ahead if tick.due <= now)][-PAST:]
+    last = min([kept.last, *(tick.at - 0.5 for tick in void)])  # slots are whole seconds
     after = replace(
         kept,
         generation=max(kept.generation + 1, int(now * 1000)),
-        closed=[*kept.closed, (kept.generation, now)][-CLOSED:],
+        closed=[*kept.closed, (kept.generation, now, last)][-CLOSED:],
         ahead=[],
         past=past,
         count=kept.count - len(void),
-        last=min([kept.last, *(tick.at - 0.5 for tick in void)]),  # slots are whole seconds
+        last=last,
         changed_at=now,
         changed_by=by,
     )

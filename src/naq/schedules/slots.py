@@ -38,13 +38,11 @@ def slots(table: Timetable, after: float, seed: str = "") -> Iterator[Slot]:
 
 
 def newest_slots(table: Timetable, after: float, until: float, n: int, seed: str = "") -> list[Slot]:
-    """The last `n` slots later than `after` that are due by `until`, oldest first; quick however many lie between."""
+    """The last `n` slots later than `after` and not after `until`, oldest first; quick however many lie between."""
     span = _WINDOW
     while True:
         start = max(after, until - span)
-        found = [
-            slot for slot in takewhile(lambda slot: slot.at <= until, slots(table, start, seed)) if slot.due <= until
-        ]
+        found = list(takewhile(lambda slot: slot.at <= until, slots(table, start, seed)))
         if len(found) >= n or start == after:
             return found[-n:] if n else []
         span *= 2
