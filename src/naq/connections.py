@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from naq import sync
@@ -81,6 +82,8 @@ class Connection:
         Raises:
             NaqConnectionError: not reachable within `connect_timeout`; the next call tries again.
         """
+        if _stand_in is not None and (other := _stand_in(self)) is not None:
+            return await other.connect()
         loop = asyncio.get_running_loop()
         while True:
             place = self._places.get(loop) or self._begin(loop)
@@ -117,6 +120,17 @@ class Connection:
                 if backend is not None:
                     await backend.close()
 
+    def let_go(self) -> None:
+        """Forget what is open, on every loop, without closing it: for what holds nothing outside of the process."""
+        for loop in list(self._places):
+            _open.get(loop, set[Connection]()).discard(self)
+        self._places.clear()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open on any loop that has not ended."""
+        return any(not loop.is_closed() for loop in list(self._places))
+
     def _drop_ended(self) -> None:
         """Let go of what belonged to loops that are closed: they took its sockets along."""
         for loop in [loop for loop in list(self._places) if loop.is_closed()]:
@@ -126,6 +140,7 @@ class Connection:
 
 _shared: Final[dict[Config, Connection]] = {}
 _settings: Final[dict[tuple[str | None, tuple[tuple[str, str], ...]], Config]] = {}
+_stand_in: Callable[[Connection], Connection | None] | None = None
 _open: Final[dict[asyncio.AbstractEventLoop, set[Connection]]] = {}
 
 
@@ -133,6 +148,34 @@ def shared(config: Config) -> Connection:
     """The process's connection for `config`: one, whoever asks."""
     found = _shared.get(config)
     return _shared.setdefault(config, Connection(config)) if found is None else found
+
+
+@contextmanager
+def lent(connection: Connection) -> Generator[None]:
+    """While the block runs, `shared` gives `connection` to whoever asks for its configuration."""
+    config = connection.config
+    before = _shared.get(config)
+    _shared[config] = connection
+    try:
+        yield
+    finally:
+        _shared.pop(config, None)
+        if before is not None:
+            _shared[config] = before
+
+
+@contextmanager
+def diverted(stand_in: Callable[[Connection], Connection | None]) -> Generator[None]:
+    """While the block runs, every connection connects through the one that `stand_in` has for it (None: itself).
+
+    For tests (`naq.testing.override`); process-wide.
+    """
+    global _stand_in
+    before, _stand_in = _stand_in, stand_in
+    try:
+        yield
+    finally:
+        _stand_in = before
 
 
 def settings(nats_url: str | None = None) -> Config:

@@ -26,6 +26,7 @@ from naq.worker.lifeline import FAREWELL
 from naq.worker.loader import import_named
 from naq.worker.processes.source import Source, check_reachable
 from naq.worker.recycle import Recycle
+from naq.worker.service import Service
 from naq.worker.tasks import Tasks
 from naq.worker.throttle import Throttle
 from naq.worker.vitals import Vitals
@@ -94,7 +95,7 @@ class Worker:
         modules = tuple(dict.fromkeys((*self.config.imports, *imports)))
         for module in modules:
             import_named(module)
-        self.tasks: Final = Tasks(app, modules)
+        self.tasks: Final = self.find_tasks(modules)
         self._source = Source(source, modules)
         check_reachable(app.tasks.values(), self._source)
         if isinstance(queues, str):
@@ -117,6 +118,10 @@ class Worker:
         self._started = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
         self._crew: Crew | None = None
+
+    def find_tasks(self, modules: Sequence[str]) -> Tasks:
+        """What it may run, with the functions of `modules`."""
+        return Tasks(self.app, modules)
 
     @property
     def running(self) -> int:
@@ -171,7 +176,18 @@ class Worker:
         self.health_port = 0 if health is None else health.port
         own = self._backend is None
         backend = from_url(self.config) if self._backend is None else self._backend
-        crew = self._crew = Crew(
+        crew = self._crew = self.assemble(backend, first=() if health is None else (health,))
+        try:
+            if await self._connect(backend, crew):
+                await self._work(crew)
+        finally:
+            await crew.lifeline.stop()
+            if own:
+                await _close(backend)
+
+    def assemble(self, backend: Backend, *, first: Sequence[Service] = ()) -> Crew:
+        """The services of a run on `backend`, not started; for `run`, and for tests (`Crew.run_due`)."""
+        return Crew(
             backend,
             lambda: from_url(self.config),
             self.config,
@@ -182,15 +198,8 @@ class Worker:
             torn_down=self._torn_down,
             source=self._source,
             vitals=self.vitals,
-            first=() if health is None else (health,),
+            first=first,
         )
-        try:
-            if await self._connect(backend, crew):
-                await self._work(crew)
-        finally:
-            await crew.lifeline.stop()
-            if own:
-                await _close(backend)
 
     async def _connect(self, backend: Backend, crew: Crew) -> bool:
         """Both connections, open; False if the worker was stopped first."""

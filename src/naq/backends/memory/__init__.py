@@ -35,12 +35,16 @@ class MemoryBackend(QueuePart, SettlePart, AdminPart, FlowPart, EventPart, Follo
 
 def connect(config: Config) -> Backend:
     """A backend on the store that ``config.broker_url`` (``memory:`` or ``memory:NAME``) names; not opened."""
+    return MemoryBackend(config, _store(config))
+
+
+def _store(config: Config) -> Store:
     key = (config.namespace, config.broker_url.partition(":")[2])
     with _lock:
         if key not in _stores:
             store = Store()
             _stores[key] = (store, clock.on_step(store.stepped))
-        return MemoryBackend(config, _stores[key][0])
+        return _stores[key][0]
 
 
 def set_down(config: Config, *, down: bool) -> None:
@@ -48,12 +52,9 @@ def set_down(config: Config, *, down: bool) -> None:
 
     Calls raise `NaqConnectionError` meanwhile. What waits already goes on waiting, and raises at the end of its time.
     """
-    key = (config.namespace, config.broker_url.partition(":")[2])
-    with _lock:
-        store = _stores[key][0] if key in _stores else None
-    if store is not None:
-        store.down = down
-        store.stepped()
+    store = _store(config)
+    store.down = down
+    store.stepped()
 
 
 def forget(config: Config) -> None:

@@ -14,6 +14,7 @@ from naq.config import Config
 from naq.exceptions import NaqConnectionError
 
 T = TypeVar("T")
+_DOWN: Final = "the broker cannot be reached: a test says that it is down"
 
 
 class Instance:
@@ -27,11 +28,18 @@ class Instance:
 
     def health(self) -> Health:
         """Ready while it is open."""
+        if self._store.down:
+            return Health(False, _DOWN)
         return Health(self._open, "" if self._open else "closed")
 
     def _check_open(self) -> None:
         if not self._open:
             raise NaqConnectionError("this memory backend is not open; call open() before using it")
+        self._check_up()
+
+    def _check_up(self) -> None:
+        if self._store.down:
+            raise NaqConnectionError(_DOWN)
 
     async def _yield(self) -> None:
         """Let others run, as a backend with a network does: a caller in a loop must not starve the event loop."""
@@ -50,13 +58,15 @@ class Instance:
         try:
             while True:
                 with store.lock:
-                    self._check_open()
-                    if (found := look()) is not None:
+                    if not self._open:
+                        self._check_open()
+                    if not store.down and (found := look()) is not None:
                         return found
                     now = clock.monotonic()
                     if now >= end:
+                        self._check_up()
                         return None
-                    until = min(end, store.next_due())
+                    until = end if store.down else min(end, store.next_due())
                     if sleeper is None:
                         sleeper = Sleeper()
                         heard = tuple(bells())
