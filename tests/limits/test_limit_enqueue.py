@@ -13,7 +13,7 @@ from limit_tools import DEADLINE, fleet, memory_url
 from naq import Naq
 from naq.exceptions import ConfigurationError, RateLimited
 from naq.job import JobState
-from naq.limits.shared import UNIQUE
+from naq.limits.kinds import UNIQUE
 from naq.middleware import Middleware, NewJob
 from naq.testing.broker import bundled_server
 

@@ -12,7 +12,7 @@ from limit_tools import DEADLINE, Runs, fleet, memory_url, most_in_a_window, unt
 from naq import Context, Naq, current_context
 from naq.job import JobState
 from naq.limits import permits
-from naq.limits.shared import GROUPS
+from naq.limits.kinds import GROUPS
 from naq.testing.broker import bundled_server
 
 WORKERS = 3

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from naq.exceptions import ConfigurationError
 from naq.job import KeyScope
-from naq.limits.gate import Gate
 from naq.limits.keys import KeyOf, Taker, check_key_of, token
+from naq.limits.kinds import GROUPS, RATES
 from naq.limits.rates import MODES, Rate, RateMode, read_rate
-from naq.limits.shared import GROUPS, RATES
 from naq.names import check_token
+
+if TYPE_CHECKING:
+    from naq.limits.gate import Gate
 
 UniqueWhile = Literal["waiting", "active"]
 SCOPES: Final[tuple[UniqueWhile, ...]] = ("waiting", "active")
@@ -202,6 +204,8 @@ class Limits:
         """What a producer has to ask before it stores a job of this call."""
         if not self.gated:
             return None
+        from naq.limits.gate import Gate  # most programs have no such limit
+
         declared, job = self._declared, self._job
         timed = job.unique_for is not None or job.debounce is not None
         asked = declared.rate if declared.rate_mode != "wait" else None

@@ -14,8 +14,9 @@ from naq.backends.base import Backend, EnqueueResult
 from naq.exceptions import NaqConnectionError, RateLimited
 from naq.job import JobSpec
 from naq.limits import bucket
+from naq.limits.kinds import RATES, UNIQUE
 from naq.limits.rates import Rate, RateMode
-from naq.limits.shared import RATES, TRIES, UNIQUE, Cell
+from naq.limits.shared import TRIES, Cell
 
 KEPT: Final = 60.0  # seconds that the mark of a debounced job outlives its latest time: clocks differ, brokers are busy
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 import unicodedata
@@ -28,6 +27,8 @@ def token(*parts: Any) -> str:
     Raises:
         ConfigurationError: a part is no JSON value and cannot be made one.
     """
+    import hashlib  # only programs with keys need it, and it takes as long as the rest of this module
+
     return hashlib.sha256(_encode([_VERSION, *map(normal, parts)])).hexdigest()[:LENGTH]
 
 

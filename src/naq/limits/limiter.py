@@ -19,8 +19,9 @@ from naq.exceptions import NaqException
 from naq.limits import bucket, permits
 from naq.limits.admission import WAITED, Permits, Tokens, ask_group, ask_rate, group_reason, rate_reason
 from naq.limits.declared import Needs
+from naq.limits.kinds import GROUPS, RATES
 from naq.limits.rates import Rate
-from naq.limits.shared import GROUPS, RATES, Cell, Store
+from naq.limits.shared import Cell, Store
 
 log = logging.getLogger("naq.worker")
 

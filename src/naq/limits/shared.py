@@ -11,9 +11,6 @@ from naq.backends.base import Entry
 from naq.exceptions import NaqConnectionError
 
 T = TypeVar("T")
-RATES: Final = "rate"  # kinds of entries: buckets, by task and key
-GROUPS: Final = "group"  # ... permits, by group and key
-UNIQUE: Final = "unique"  # ... the job that has a key for a time, by queue and key
 TRIES: Final = 200  # a loser means that somebody won, so so many in a row are no contention but a defect
 PAUSE: Final = 0.002  # seconds that losers wait at most the first time, by chance; twice as long each time after
 PAUSE_MOST: Final = 0.1

@@ -13,9 +13,9 @@ from naq.exceptions import JobNotFoundError
 from naq.job import FINAL, JobRecord, JobState
 from naq.limits import bucket, permits
 from naq.limits.admission import WAITED, ask_group, ask_rate
+from naq.limits.kinds import GROUPS, RATES
 from naq.limits.pauses import note_of
 from naq.limits.rates import Rate
-from naq.limits.shared import GROUPS, RATES
 
 Cause = Literal[
     "ended", "running", "not due", "next attempt", "overdue", "parents", "paused", "no worker", "unknown task",

@@ -14,7 +14,6 @@ from naq.connections import AroundEnqueue, Host, on_bridge, store
 from naq.exceptions import ConfigurationError
 from naq.handle import Job
 from naq.job import JobSpec, new_id
-from naq.limits.gate import store_gated
 from naq.task.parents import known_id
 from naq.task.plan import Plan
 
@@ -160,6 +159,7 @@ async def _store_all(
 
 async def _gated(host: Host, calls: Sequence[Call[Any]], specs: Sequence[JobSpec]) -> Sequence[EnqueueResult]:
     """Store those of `specs` that their limits let in."""
+    from naq.limits.gate import store_gated  # most programs have no such limit
 
     def again(index: int, job_id: str) -> JobSpec:
         call = calls[index]

@@ -17,12 +17,12 @@ from naq.context import find_context
 from naq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError
 from naq.job import JobRecord, JobSpec, KeyScope, Priority, new_id
 from naq.limits.declared import Limits
-from naq.limits.gate import Gate
 from naq.task.options import JobOptions, TaskOptions
 from naq.task.parents import IdOf, ResultOf, after_of, find_holes, known_id
 
 if TYPE_CHECKING:
     from naq.connections import Host
+    from naq.limits.gate import Gate
 
 _ACTIVE: Final[KeyScope] = "active"
 _NO_LIMITS: Final[list[str]] = []

@@ -7,8 +7,9 @@ import logging
 from naq import clock
 from naq.limits import permits
 from naq.limits.declared import needs_of
+from naq.limits.kinds import GROUPS
 from naq.limits.limiter import Limiter
-from naq.limits.shared import GROUPS, Cell, Store
+from naq.limits.shared import Cell, Store
 from naq.worker.flights import Flight
 from naq.worker.outcome import Released
 from naq.worker.service import Service
