@@ -188,12 +188,17 @@ class AnswersWithTheFirstRun(Mutant):
 
 
 class RunsTheSameRunAgain(Mutant):
-    async def requeue(self, job_id: str) -> bool:
-        done = await super().requeue(job_id)
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
+        done = await super().requeue(job_id, payload=payload)
         if done:
             entry = self._store.jobs[job_id]
             entry.spec = replace(entry.spec, run=1)
         return done
+
+
+class ForgetsWhatWasEdited(Mutant):
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:  # noqa: ARG002
+        return await super().requeue(job_id)
 
 
 class RepeatsEvents(Mutant):
@@ -349,6 +354,7 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (HasNoLimits, conformance.TestLimit.test_it_holds_over_all_instances),
     (AnswersWithTheFirstRun, conformance.TestRequeue.test_it_is_seen_as_waiting),
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
+    (ForgetsWhatWasEdited, conformance.TestRequeue.test_edited),
     (RepeatsEvents, conformance.TestEvents.test_a_cursor_resumes),
     (FollowsEverybody, conformance.TestFollow.test_one_job),
     (KeepsTheFirstForTheNewest, conformance.TestFollow.test_the_newest),

@@ -185,10 +185,10 @@ class JobAdmin(Protocol):
         """
         ...
 
-    async def requeue(self, job_id: str) -> bool:
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         """The dead letter of a failed job -> queued, as a new run from attempt 1; the letter is gone.
 
-        False if there is none with this id.
+        With `payload` instead of its own, where that is given. False if there is none with this id.
         """
         ...
 

@@ -5,42 +5,80 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from cyclopts import Parameter
 
+from naq import clock
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, say
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, ago, print_item, print_rows
+from naq.cli.values import read_arguments, read_duration
 from naq.cli.views import Change, LetterView
+from naq.exceptions import ConfigurationError
+from naq.flow.letters import ALL, Pace, Search, edited, find_letters
+from naq.limits.rates import read_rate
 
 if TYPE_CHECKING:
-    from naq.backends.base import Backend, DeadLetter
+    from naq.backends.base import Backend
 
 app = make_group("dead", "Jobs that failed for good, and messages that are no jobs: look, retry, remove.")
 
-_ALL: Final = 1_000_000  # letters; more than anybody keeps for 30 days to look at
-
 Ids = Annotated[list[str] | None, Parameter(negative_iterable="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Which:
+    """Options that say which dead letters; all that is given must fit."""
+
+    queue: str | None = None
+    """Only of this queue."""
+    task: str | None = None
+    """Only of this task; a * stands for anything (send_*)."""
+    reason: str | None = None
+    """Only where the reason contains this text."""
+    kind: Literal["failed", "malformed"] | None = None
+    """Only jobs that failed, or messages that are no jobs."""
+    newer: str | None = None
+    """Only what died within this time, such as 2h."""
+    older: str | None = None
+    """Only what died longer ago than this, such as 1d."""
+
+    @property
+    def search(self) -> Search:
+        """The same, read."""
+        now, newer, older = clock.now(), read_duration("--newer", self.newer), read_duration("--older", self.older)
+        return Search(
+            queue=self.queue,
+            task=self.task,
+            reason=self.reason,
+            kind=self.kind,
+            since=None if newer is None else now - newer,
+            until=None if older is None else now - older,
+        )
+
+
+EVERYTHING: Final = Which()
 
 
 @app.command(name="list")
 def list_(
     *,
-    queue: str | None = None,
+    which: Which = EVERYTHING,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
     common: Common = DEFAULT,
 ) -> None:
     """List dead letters, the newest first.
 
-    Example: naq dead list --queue mail
+    Example: naq dead list --queue mail --reason Timeout --newer 2h
 
     Args:
-        queue: Only of this queue.
         limit: At most so many.
     """
     columns: list[Column[LetterView]] = [
@@ -51,7 +89,7 @@ def list_(
         Column("WHEN", lambda letter: ago(letter.at, common)),
         Column("REASON", lambda letter: letter.reason[:200]),
     ]
-    letters = ask(common, lambda backend: _letters(backend, queue, limit))
+    letters = ask(common, lambda backend: find_letters(backend, which.search, limit=limit))
     print_rows([LetterView.of(each) for each in letters], columns, common, name="id", empty="no dead letters")
 
 
@@ -87,20 +125,59 @@ def retry(
     /,
     *,
     every: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
-    queue: str | None = None,
+    which: Which = EVERYTHING,
+    rate: str | None = None,
+    args: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative_iterable="")] = None,
     consent: Consent = ASK,
     common: Common = DEFAULT,
 ) -> int:
     """Run failed jobs again, from their first attempt; the letter is gone then.
 
-    Example: naq dead retry --queue mail --yes
+    Example: naq dead retry --queue mail --reason Timeout --rate 10/s --yes
+    Example: naq dead retry 01JC4N9W2V --set to=a@b.c
 
     Args:
-        letter_ids: Which, or say --all or --queue.
+        letter_ids: Which, or say --all, or say which with options.
         every: All of them.
-        queue: All of this queue.
+        rate: No faster than this, such as 10/s or 100/m.
+        args: Run them with these arguments by position instead, as a JSON array.
+        set_: Run them with this argument by name instead (several: --set a=1 --set b=2); JSON, or text.
     """
-    return _each(letter_ids, every, queue, consent, common, "Retry", "queued", lambda b, name: b.requeue(name))
+    pace = None if rate is None else Pace(_per_second(rate))
+    positional = None if args is None else _array(args)
+    named = read_arguments(set_ or [])[1] if set_ else None
+    if set_ and len(named or {}) != len(set_):
+        raise UsageError("--set takes name=value")
+    config = read_config(common)
+
+    async def again(backend: Backend, name: str) -> bool:
+        payload = None
+        if positional is not None or named is not None:
+            letter = await backend.letter(name)
+            if letter is None or letter.kind != "failed":
+                return False
+            payload = edited(letter, config, args=positional, kwargs=named)
+        if pace is not None:
+            await pace.next()
+        return await backend.requeue(name, payload=payload)
+
+    return _each(letter_ids, every, which, consent, common, "Retry", "queued", again)
+
+
+def _per_second(text: str) -> float:
+    try:
+        rate = read_rate("--rate", text)
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error
+    return rate.count / rate.seconds
+
+
+def _array(text: str) -> list[Any]:
+    try:
+        return msgspec.json.decode(text, type=list[Any])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise UsageError(f"--args is {text!r}; expected a JSON array such as '[1, \"a\"]': {error}") from error
 
 
 @app.command
@@ -112,25 +189,22 @@ def discard(letter_ids: Ids = None, /, *, consent: Consent = ASK, common: Common
     Args:
         letter_ids: Which.
     """
-    return _each(letter_ids, False, None, consent, common, "Remove", "removed", lambda b, name: b.bury(name))
+    return _each(letter_ids, False, EVERYTHING, consent, common, "Remove", "removed", lambda b, name: b.bury(name))
 
 
 @app.command
-def purge(*, queue: str | None = None, consent: Consent = ASK, common: Common = DEFAULT) -> int:
-    """Remove all dead letters, or all of a queue.
+def purge(*, which: Which = EVERYTHING, consent: Consent = ASK, common: Common = DEFAULT) -> int:
+    """Remove all dead letters, or all that fit.
 
-    Example: naq dead purge --queue mail --dry-run
-
-    Args:
-        queue: Only of this queue.
+    Example: naq dead purge --queue mail --older 7d --dry-run
     """
-    return _each(None, queue is None, queue, consent, common, "Remove", "removed", lambda b, name: b.bury(name))
+    return _each(None, which == EVERYTHING, which, consent, common, "Remove", "removed", lambda b, name: b.bury(name))
 
 
 @app.command
 def export(
     *,
-    queue: str | None = None,
+    which: Which = EVERYTHING,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     common: Common = DEFAULT,
 ) -> None:
@@ -139,11 +213,11 @@ def export(
     Example: naq dead export -o dead.jsonl
 
     Args:
-        queue: Only of this queue.
         output: The file. Default: stdout.
     """
     lines = [
-        msgspec.json.encode(LetterView.of(each)) + b"\n" for each in ask(common, lambda b: _letters(b, queue, _ALL))
+        msgspec.json.encode(LetterView.of(each)) + b"\n"
+        for each in ask(common, lambda backend: find_letters(backend, which.search, limit=ALL))
     ]
     if output is None:
         sys.stdout.write(b"".join(lines).decode())
@@ -158,17 +232,17 @@ def export(
 def _each(
     letter_ids: list[str] | None,
     every: bool,
-    queue: str | None,
+    which: Which,
     consent: Consent,
     common: Common,
     verb: str,
     outcome: str,
     act: Callable[[Backend, str], Awaitable[bool]],
 ) -> int:
-    if not letter_ids and not every and queue is None:
-        raise UsageError("say which dead letters: their ids (naq dead list -q), --all, or --queue QUEUE")
+    if not letter_ids and not every and which == EVERYTHING:
+        raise UsageError("say which dead letters: their ids (naq dead list -q), --all, or options such as --queue")
     asks = letter_ids is None or verb == "Remove"
-    ids = letter_ids or ask(common, lambda backend: _ids(backend, queue))
+    ids = letter_ids or ask(common, lambda backend: _ids(backend, which))
     if consent.dry_run:
         return report([Change(id=name, done=True, outcome=f"would be {outcome}") for name in ids], common)
     if not ids:
@@ -190,11 +264,5 @@ def _each(
     return report(ask(common, all_of), common)
 
 
-async def _ids(backend: Backend, queue: str | None) -> list[str]:
-    return [letter.id for letter in await _letters(backend, queue, _ALL)]
-
-
-async def _letters(backend: Backend, queue: str | None, limit: int) -> list[DeadLetter]:
-    """The newest `limit` letters, of `queue` if that is given."""
-    letters = await backend.dead(limit=limit if queue is None else _ALL)
-    return [letter for letter in letters if queue is None or letter.queue == queue][:limit]
+async def _ids(backend: Backend, which: Which) -> list[str]:
+    return [letter.id for letter in await find_letters(backend, which.search, limit=ALL)]

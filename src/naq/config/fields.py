@@ -147,6 +147,7 @@ KINDS: Final[dict[str, Kind]] = {
     "heartbeat_interval": _DURATION_KIND,
     "worker_ttl": _DURATION_KIND,
     "record_ttl": _seconds(above=1),  # the broker counts a message's age limit in whole seconds
+    "dead_ttl": _seconds(above=1),
     "progress_delta": Kind("a number from 0 to 1", _read_share),
     "progress_interval": _DURATION_KIND,
     "job_log_lines": _whole(least=0, most=1_000_000),

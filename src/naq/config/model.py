@@ -40,6 +40,7 @@ class Settings(TypedDict, total=False):
     heartbeat_interval: Seconds
     worker_ttl: Seconds
     record_ttl: Seconds
+    dead_ttl: Seconds
     progress_delta: float
     progress_interval: Seconds
     job_log_lines: int
@@ -80,6 +81,7 @@ class Config(Struct, frozen=True, kw_only=True):
         shutdown_timeout: seconds a stopping worker lets its running jobs go on.
         heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
         record_ttl: seconds a final record is kept, and with it the identity of the job.
+        dead_ttl: seconds a dead letter is kept for a person.
         progress_delta: how much a job's progress (0 to 1) must grow until it is written again.
         progress_interval: seconds between two writes of a job's progress, at least.
         job_log_lines, job_log_bytes: log lines and their bytes kept of an attempt; of more, the last 100. 0 lines: none.
@@ -115,6 +117,7 @@ class Config(Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 10.0
     worker_ttl: float = 30.0
     record_ttl: float = 7 * 86400.0
+    dead_ttl: float = 30 * 86400.0
     progress_delta: float = 0.01
     progress_interval: float = 0.2
     job_log_lines: int = 1000

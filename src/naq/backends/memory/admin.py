@@ -88,7 +88,7 @@ class AdminPart(SignalPart):
             store.set_off(entry)
             return True
 
-    async def requeue(self, job_id: str) -> bool:
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         """A failed job -> queued, as a new run."""
         await self._yield()
         check_token("job id", job_id)
@@ -96,11 +96,16 @@ class AdminPart(SignalPart):
         with store.lock:
             if job_id in store.jobs or (spec := store.dead.take(job_id)) is None:
                 return False
-            store.add(
-                msgspec.structs.replace(
-                    spec, run=spec.run + 1, attempt=1, run_at=None, reason="run again", blocked=False
-                )
+            again = msgspec.structs.replace(
+                spec,
+                payload=spec.payload if payload is None else payload,
+                run=spec.run + 1,
+                attempt=1,
+                run_at=None,
+                blocked=False,
+                reason="run again",
             )
+            store.add(again)
             return True
 
     async def pause(self, queue: str) -> None:

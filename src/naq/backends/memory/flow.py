@@ -35,7 +35,7 @@ class FlowPart(Instance):
                     id=spec.id, kind="failed", queue=spec.queue, reason=record.reason, payload=spec.payload,
                     headers=dict(spec.headers or {}), at=record.finished_at,
                 )  # fmt: skip
-                store.dead.put(letter, spec)
+                store.dead.put(letter, spec, self._config.dead_ttl)
             return done
 
     async def finals(self, job_ids: Collection[str]) -> dict[str, JobRecord]:

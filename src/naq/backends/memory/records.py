@@ -130,35 +130,40 @@ class Dead:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[DeadLetter, JobSpec | None]] = {}
+        self._kept: dict[str, tuple[float, DeadLetter, JobSpec | None]] = {}  # with the UNIX time of its end
 
-    def put(self, letter: DeadLetter, spec: JobSpec | None) -> None:
-        """Keep `letter`; the oldest goes when there are too many."""
+    def put(self, letter: DeadLetter, spec: JobSpec | None, ttl: float) -> None:
+        """Keep `letter` for `ttl` seconds; the oldest goes when there are too many."""
         self._kept.pop(letter.id, None)
-        self._kept[letter.id] = (letter, spec)
+        self._kept[letter.id] = (clock.now() + ttl, letter, spec)
         if len(self._kept) > MAX_DEAD:
             del self._kept[next(iter(self._kept))]
 
+    def _there(self, letter_id: str) -> tuple[float, DeadLetter, JobSpec | None] | None:
+        found = self._kept.get(letter_id)
+        if found is not None and found[0] <= clock.now():
+            del self._kept[letter_id]
+            return None
+        return found
+
     def take(self, job_id: str) -> JobSpec | None:
         """Remove the letter of a failed job and return the job."""
-        spec = self._kept.get(job_id, (None, None))[1]
-        if spec is not None:
-            del self._kept[job_id]
-        return spec
+        found = self._there(job_id)
+        if found is None or found[2] is None:
+            return None
+        del self._kept[job_id]
+        return found[2]
 
     def get(self, letter_id: str) -> DeadLetter | None:
         """The letter with this id."""
-        return self._kept.get(letter_id, (None, None))[0]
+        found = self._there(letter_id)
+        return None if found is None else found[1]
 
     def drop(self, letter_id: str) -> bool:
         """Remove a letter; whether there was one."""
-        return self._kept.pop(letter_id, None) is not None
+        return self._there(letter_id) is not None and self._kept.pop(letter_id, None) is not None
 
     def newest(self, limit: int) -> list[DeadLetter]:
         """At most `limit` letters, newest first."""
-        found: list[DeadLetter] = []
-        for letter, _ in reversed(self._kept.values()):
-            if len(found) >= limit:
-                break
-            found.append(letter)
-        return found
+        now = clock.now()
+        return list(islice((letter for until, letter, _ in reversed(self._kept.values()) if until > now), limit))

@@ -29,7 +29,7 @@ class SettlePart(Instance):
             done = store.finish(record, self._config.record_ttl)
             if done and record.state is JobState.FAILED:
                 reason = record.reason or (f"{record.error.type}: {record.error.message}" if record.error else "failed")
-                store.dead.put(_letter(claim, "failed", claim.job.id, reason), claim.job)
+                store.dead.put(_letter(claim, "failed", claim.job.id, reason), claim.job, self._config.dead_ttl)
             return _settled(done)
 
     async def retry(self, claim: Claim, *, delay: float, payload: bytes | None = None, reason: str = "") -> Settled:
@@ -44,6 +44,7 @@ class SettlePart(Instance):
             entry.spec = msgspec.structs.replace(
                 entry.spec,
                 attempt=entry.spec.attempt + 1,
+                claims=0,
                 payload=entry.spec.payload if payload is None else payload,
                 run_at=run_at,
                 reason=reason,
@@ -65,7 +66,8 @@ class SettlePart(Instance):
                 return
             if delay > 0:
                 run_at = clock.now() + delay
-                entry.spec = msgspec.structs.replace(entry.spec, run_at=run_at, reason=reason)
+                claims = entry.spec.claims + entry.delivered
+                entry.spec = msgspec.structs.replace(entry.spec, run_at=run_at, reason=reason, claims=claims)
                 entry.line.running -= 1
                 store.delay(entry, run_at, JobState.SCHEDULED)
             else:
@@ -80,7 +82,7 @@ class SettlePart(Instance):
         with store.lock:
             entry = store.holds(claim)
             if entry is not None:
-                store.dead.put(_letter(claim, "malformed", new_id(), reason), None)
+                store.dead.put(_letter(claim, "malformed", new_id(), reason), None, self._config.dead_ttl)
                 store.remove(entry, JobState.FAILED)
 
     async def drop(self, claim: Claim) -> None:  # noqa: ARG002

@@ -36,7 +36,7 @@ class Letters(Queues):
             span *= 4
         return [read_letter(message) for message in reversed(found[-limit:])] if limit > 0 else []
 
-    async def requeue(self, job_id: str) -> bool:
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         """Run a dead job again, as a new run; see `JobAdmin.requeue`."""
         self.must_be_open()
         check_token("job id", job_id)
@@ -50,6 +50,8 @@ class Letters(Queues):
         known = await self.record_of(job_id)
         run = max(dead.run, known.run if known is not None else 0) + 1
         headers = {k: v for k, v in (dead.headers or {}).items() if k != PRIORITY}
+        if payload is not None:
+            dead = replace(dead, payload=payload)
         job = replace(dead, run=run, attempt=1, reason="", fresh=False, headers=headers or None)
         lines = f"{messages.EXPECT}: 0\r\n{messages.EXPECT_ON}: {self.subjects.any_of(job_id)}\r\n" + messages.describe(
             job

@@ -17,7 +17,6 @@ from naq.job import Priority
 
 _log = logging.getLogger("naq.nats")
 _S: Final = 1_000_000_000  # nanoseconds in a second; the unit of the API
-DEAD_AGE: Final = 30 * 86400  # seconds a dead letter is kept for a person
 MARKER_TTL: Final = 10  # seconds a delete marker stays in STATE
 DEDUP_WINDOW: Final = 120  # seconds; only for tasks that keep no record
 MAX_ACK_PENDING: Final = 10_000  # claims of a lane in the fleet, where nobody set a limit
@@ -64,7 +63,8 @@ def streams(config: Config, subjects: Subjects) -> list[dict[str, Any]]:
         },
         {
             "name": subjects.dead, "subjects": [f"{prefix}.d.>"], "retention": "limits", "max_msgs_per_subject": 1,
-            "max_age": DEAD_AGE * _S, "duplicate_window": DEDUP_WINDOW * _S, "allow_direct": True, **file,
+            "max_age": int(config.dead_ttl * _S), "allow_direct": True,
+            "duplicate_window": min(DEDUP_WINDOW * _S, int(config.dead_ttl * _S)), **file,
         },
         {
             "name": subjects.state, "subjects": [f"{prefix}.k.>"], "retention": "limits", "max_msgs_per_subject": 1,

@@ -140,6 +140,19 @@ class TestRequeue:
         assert (known.state, known.run) == (JobState.SUCCEEDED, 2)
 
     @scenario
+    async def test_edited(self, bench: Bench) -> None:
+        """With another payload, and all else as it was."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue, priority="low", headers={"Naq-Tag-a": "b"})
+        await backend.discard(claim, record(claim, JobState.FAILED))
+        assert await backend.requeue(claim.job.id, payload=b'{"v":1,"task":"another"}')
+        again = await bench.claim(backend, queue)
+        assert again.job.payload == b'{"v":1,"task":"another"}'
+        assert (again.job.id, again.job.run, again.job.priority) == (claim.job.id, 2, "low")
+        assert (again.job.headers or {}).get("Naq-Tag-a") == "b"
+
+    @scenario
     async def test_the_letter_is_gone(self, bench: Bench) -> None:
         """A dead letter runs again once; a second `requeue` finds none."""
         queue = bench.name()
