@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
@@ -16,12 +16,13 @@ from naq.codec.sealing import seal_for
 from naq.codec.signature import Signature
 from naq.config import Config, Settings, hint
 from naq.config.load import load_from
+from naq.events.methods import EventMethods
 from naq.exceptions import ConfigurationError, UnknownTask
 from naq.flow.methods import Methods
 from naq.handle import Job
 from naq.job import JobRecord
 from naq.names import check_token
-from naq.task import AsyncTask, Call, SyncTask, Task, TaskDecorator, TaskSettings
+from naq.task import AsyncStreamTask, AsyncTask, Call, StreamTask, SyncTask, Task, TaskDecorator, TaskSettings
 from naq.task.call import send, send_sync
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess
 from naq.task.naming import name_task
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from naq.connections import AroundEnqueue, Connection
     from naq.middleware import Middleware
     from naq.middleware.chain import AroundRun
-    from naq.schedules.timetable import Details
     from naq.scheduler.handle import Schedules
     from naq.scheduler.recurring import Declarations, ScheduleDecorator
+    from naq.schedules.timetable import Details
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +47,7 @@ _Retry = TypeVar("_Retry", bound=OnRetry)
 _Complete = TypeVar("_Complete", bound=OnComplete)
 
 
-class Naq(Methods):
+class Naq(Methods, EventMethods):
     """An app. Make one per program, register tasks on it, enqueue through them.
 
     ::
@@ -110,6 +111,10 @@ class Naq(Methods):
     # The overlap is meant: a coroutine function is a plain one as well, and the first that fits wins.
     @overload
     def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def task(self, func: Callable[P, AsyncIterator[R]], /) -> AsyncStreamTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def task(self, func: Callable[P, Iterator[R]], /) -> StreamTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def task(self, func: Callable[P, R], /) -> SyncTask[P, R]: ...
     @overload

@@ -13,6 +13,7 @@
     ├── BackendError                 the backend refused for another reason
     ├── JobNotFoundError             no job and no record has this id
     ├── ResultTimeout                the job did not finish within the time given (also a TimeoutError)
+    ├── StreamRestarted              the task began its stream anew, in another attempt
     ├── JobExecutionError            the job failed for good; carries what the task raised, as data
     │   ├── TaskTimeoutError         ... because it ran longer than its timeout
     │   ├── WorkerLost               ... because every worker that took it died or was cut off
@@ -86,6 +87,18 @@ class ScheduleNotFoundError(NaqException):
 
 class ResultTimeout(NaqException, TimeoutError):
     """The job did not reach a final state within the time given. It goes on; ask again."""
+
+
+class StreamRestarted(NaqException):
+    """The task began its stream anew, in another attempt: what came so far does not count any more.
+
+    Raised to a reader that has been given items; reading on gives those of the attempt `attempt`.
+    """
+
+    def __init__(self, message: str, *, run: int = 1, attempt: int = 1) -> None:
+        super().__init__(message)
+        self.run = run
+        self.attempt = attempt
 
 
 class JobExecutionError(NaqException):

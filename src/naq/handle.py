@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+import msgspec
+from msgspec import Raw
 
 from naq import clock, sync
 from naq.codec.sealing import opened
@@ -20,17 +23,25 @@ from naq.exceptions import (
     TaskTimeoutError,
     WorkerLost,
 )
+from naq.inside import reading as inside
 from naq.job import JobRecord, JobState, new_id
 from naq.names import check_token
 from naq.portable import Carried, unpack
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend, CancelResult
+    from naq.codec.streamed import Streamed
+    from naq.inside.notes import Line, Metric, Progress
+    from naq.inside.reading import Artifact
+    from naq.inside.steps import Step
     from naq.limits.why import Why
+    from naq.streaming.reading import Stream
+    from naq.task import Task
     from naq.task.call import Call
     from naq.task.retries import RetryDelay
 
 R = TypeVar("R")
+T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -214,6 +225,56 @@ class Job(Carried, Generic[R_co]):
         """`cancel` for code without an event loop."""
         return sync.run("await job.cancel()", self._cancel, on_bridge(self._host), tree)
 
+    def stream(self: Job[Streamed[T]], *, timeout: float | None = None) -> Stream[T]:
+        """The items that a task gives that is a generator, as they come: ``async for item in job.stream()``.
+
+        From the start, for any number of readers, however late they come. `timeout`: seconds between two items at most.
+        Raises while it is read: `StreamRestarted` where another attempt begins anew, `ResultTimeout`, and what `result`
+        raises (docs/streaming.md).
+        """
+        from naq.streaming.reading import Stream
+
+        return Stream(self.id, self._host, item_reader(self._call, self._host), failure_of(self._host), timeout)
+
+    async def progress(self) -> Progress | None:
+        """How far it has come, as its task last reported it; None where it has not."""
+        return await inside.progress(self._host, self.id)
+
+    def progress_sync(self) -> Progress | None:
+        """`progress` for code without an event loop."""
+        return sync.run("await job.progress()", inside.progress, on_bridge(self._host), self.id)
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> AsyncGenerator[Line]:
+        """The log lines kept of it, oldest first: ``async for line in job.logs()``; the last `tail` of them.
+
+        `follow`: also those to come, until it has ended.
+        """
+        return inside.logs(self._host, self.id, follow=follow, tail=tail)
+
+    def logs_sync(self, *, tail: int | None = None) -> list[Line]:
+        """`logs` for code without an event loop: those there are."""
+        return sync.run("job.logs()", inside.all_logs, on_bridge(self._host), self.id, tail)
+
+    async def metrics(self) -> list[Metric]:
+        """What its task has measured (`Context.record_metric`), oldest first."""
+        return await inside.metrics(self._host, self.id)
+
+    def metrics_sync(self) -> list[Metric]:
+        """`metrics` for code without an event loop."""
+        return sync.run("await job.metrics()", inside.metrics, on_bridge(self._host), self.id)
+
+    async def artifacts(self) -> list[Artifact]:
+        """The files kept with it, by name."""
+        return await inside.artifacts(self._host, self.id)
+
+    def artifacts_sync(self) -> list[Artifact]:
+        """`artifacts` for code without an event loop."""
+        return sync.run("await job.artifacts()", inside.artifacts, on_bridge(self._host), self.id)
+
+    async def steps(self) -> list[Step]:
+        """The durable steps that its latest run has done, in order."""
+        return await inside.steps(self._host, self.id)
+
     @staticmethod
     async def fetch_result(job_id: str, nats_url: str | None = None, *, timeout: float | None = None) -> Any:
         """The result of the job `job_id`, as soon as it is known. `nats_url`, `timeout` as everywhere.
@@ -299,6 +360,25 @@ def _decode(record: JobRecord) -> Any:
     from naq.task.function import decode_result
 
     return decode_result(record.task, record.result)
+
+
+def item_reader(call: Call[Any] | None, host: Host) -> Callable[[str, Raw], Any]:
+    """What decodes items of a stream: typed where the task is known here, plain JSON where it is not."""
+    if call is not None:
+        signature = call.plan.signature
+        return lambda _, raw: signature.decode_item(raw)
+    tasks: Mapping[str, Task[..., Any]] = getattr(host, "tasks", {})
+
+    def decode(task: str, raw: Raw) -> Any:
+        known = tasks.get(task)
+        return msgspec.json.decode(raw) if known is None else known.signature.decode_item(raw)
+
+    return decode
+
+
+def failure_of(host: Host) -> Callable[[JobRecord], NaqException]:
+    """`failure`, of records as they are stored."""
+    return lambda record: failure(opened(record, record.id, host.config))
 
 
 # An error's type is text from the wire: looked up here, never imported.

@@ -18,6 +18,8 @@ _TASK: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,199}", re.ASCII)
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}", re.ASCII)
 
+_EVENT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}", re.ASCII)
+
 is_token = _TOKEN.fullmatch
 is_task_name = _TASK.fullmatch
 
@@ -58,3 +60,14 @@ def check_key(kind: str, key: str) -> str:
     if not isinstance(key, str) or not _KEY.fullmatch(key):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise _refuse(f"key of {kind}", key, "1 to 4 names joined by '.', each 1 to 64 letters, digits, '_' or '-'")
     return key
+
+
+def check_event(name: str) -> str:
+    """`name`, if it may name an event: one to eight words joined by ``.``, such as ``order.placed``.
+
+    Raises:
+        ConfigurationError: says what is allowed.
+    """
+    if not isinstance(name, str) or not _EVENT.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise _refuse("event", name, "1 to 8 words joined by '.', each 1 to 64 letters, digits, '_' or '-'")
+    return name

@@ -49,7 +49,6 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "lambda": (given_jobs.short, "is a lambda"),
     "inner function": (given_jobs.alias, "not at the top of its module"),
     "private function": (given_jobs._private, "is private"),  # pyright: ignore[reportPrivateUsage]
-    "generator": (given_jobs.numbers, "is a generator"),
     "what cannot travel": (given_jobs.odd, "has no JSON form"),
 }
 

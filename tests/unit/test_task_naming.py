@@ -65,9 +65,8 @@ def test_a_callable_without_a_name_needs_one(func: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("func", [numbers, async_numbers])
-def test_generators_are_refused(func: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigurationError, match="returns one value"):
-        name_task(func, "given")
+def test_generators_are_tasks_that_stream(func: Callable[..., Any]) -> None:
+    assert name_task(func, "given") == "given"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Never, NoReturn, cast, get_args, get_o
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from naq.codec.streamed import Streamed, is_stream, item_type
 from naq.codec.types import is_vague, read_type
 from naq.codec.values import decoder
 from naq.exceptions import ConfigurationError
@@ -44,6 +45,7 @@ class Parameters(Struct, frozen=True):
     rest: Parameter | None  # *args
     extra: Parameter | None  # **kwargs
     result: Parameter
+    item: Parameter | None  # of a generator, what it gives
 
     @property
     def has_datetime(self) -> bool:
@@ -92,7 +94,13 @@ def read_parameters(func: Callable[..., Any], task: str, *, pickled: bool = Fals
                     positional.append(ours)
                 if kind is not _KINDS.POSITIONAL_ONLY:
                     by_name[parameter.name] = ours
-    return Parameters(signature, tuple(positional), by_name, rest, extra, _result(func, task, hints.get("return", Any)))
+    returns = hints.get("return", Any)
+    if not is_stream(func):
+        result = _result(task, "the result", returns)
+        return Parameters(signature, tuple(positional), by_name, rest, extra, result, None)
+    result = _result(task, "the result", Streamed)
+    item = _result(task, "an item", item_type(returns))
+    return Parameters(signature, tuple(positional), by_name, rest, extra, result, item)
 
 
 def _hints(func: Callable[..., Any], task: str) -> dict[str, Any]:
@@ -127,13 +135,13 @@ def _parameter(task: str, parameter: inspect.Parameter, annotation: Any, *, pick
     return made
 
 
-def _result(func: Callable[..., Any], task: str, annotation: Any) -> Parameter:
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func) or annotation in _NO_VALUE:
+def _result(task: str, what: str, annotation: Any) -> Parameter:
+    if annotation in _NO_VALUE:
         annotation = Any
-    made = _make(f"task {task!r}: the result", "return", annotation, required=True)
+    made = _make(f"task {task!r}: {what}", "return", annotation, required=True)
     if (unknown := made.unknown) is not None:
         raise ConfigurationError(
-            f"task {task!r}: the result is a {made.expected}, but a {unknown.__qualname__} has no JSON form: return the"
+            f"task {task!r}: {what} is a {made.expected}, but a {unknown.__qualname__} has no JSON form: return the"
             " data that matters of it, or nothing"
         )
     return made

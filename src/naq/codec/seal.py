@@ -32,6 +32,7 @@ _ENCRYPTED: Final = (
     400  # bytes of an encrypted envelope beside what is encrypted, at most: the task's name and the time
 )
 _OUTER: Final = frozenset({JSON, "pickle", ENCRYPTED})
+_VALUE: Final = "naq-value-1"  # what a sealed value begins with
 _HIDDEN: Final = "(encrypted)"
 _read_sealed: Final = Decoder(tuple[str, str]).decode
 _encode: Final = Encoder().encode
@@ -179,6 +180,38 @@ class Seal:
         except READ_ERRORS as error:
             raise SerializationError(f"what was encrypted in it is no content of a record: {error}") from error
         return replace(record, result=content.result, errors=content.errors, reason=content.reason, sealed="")
+
+    def seal_value(self, data: bytes, *place: str) -> bytes:
+        """`data` that is kept beside a job, for its `place` (what it is, and of what): see docs/wire.md."""
+        where, how = self._place("naq-value-1", *place), "p"
+        if self._cipher is not None:
+            data, how = ":".join(cipher.encrypt(self._cipher, where, data)).encode("ascii"), "e"
+        signature = "-" if self._signer is None else macs.sign(self._signer, where, data)
+        return f"{_VALUE} {how} {signature}\n".encode("ascii") + data
+
+    def open_value(self, data: bytes, *place: str) -> bytes:
+        """What was sealed for this `place`.
+
+        Raises:
+            SerializationError: it does not carry what is asked for here, or that is wrong; says why.
+        """
+        where, how, signature = self._place("naq-value-1", *place), "p", "-"
+        if data.startswith(_VALUE.encode() + b" "):
+            head, _, data = data.partition(b"\n")
+            how, _, signature = head.decode("ascii", "replace")[len(_VALUE) + 1 :].partition(" ")
+        if self._signing is not None:
+            if signature != "-":
+                macs.check(self._signing, where, data, signature)
+            elif not self._signing.optional:
+                raise SerializationError("it is not signed, and only signed values are taken here (signing_keys)")
+        if how == "e":
+            if self._encryption is None:
+                raise SerializationError("it is encrypted, and there are no encryption_keys here (docs/signing.md)")
+            key_id, _, text = data.decode("ascii", "replace").partition(":")
+            return cipher.decrypt(self._encryption, where, key_id, text)
+        if self._encryption is not None and not self._encryption.optional:
+            raise SerializationError("it is not encrypted, and only encrypted ones are taken here (encryption_keys)")
+        return data
 
     @staticmethod
     def hide(error: AttemptError) -> AttemptError:

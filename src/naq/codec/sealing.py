@@ -43,6 +43,29 @@ def opened(record: JobRecord, job_id: str, config: Config) -> JobRecord:
         raise SerializationError(f"the record of job {job_id} is not taken: {error}") from error
 
 
+def close_value(config: Config, data: bytes, *place: str) -> bytes:
+    """`data` that is kept beside a job, signed and encrypted as `config` asks, for its `place`."""
+    seal = seal_for(config)
+    return data if seal is None else seal.seal_value(data, *place)
+
+
+def open_value(config: Config, data: bytes, *place: str) -> bytes:
+    """What `close_value` was given for this `place`.
+
+    Raises:
+        SerializationError: it is not signed or encrypted as `config` asks, or wrongly; says of what.
+    """
+    seal = seal_for(config)
+    if seal is None:
+        if data.startswith(b"naq-value-1 "):
+            raise SerializationError(f"the {' '.join(place)} is signed or encrypted, and there are no keys for it here")
+        return data
+    try:
+        return seal.open_value(data, *place)
+    except SerializationError as error:
+        raise SerializationError(f"the {' '.join(place)} is not taken: {error}") from error
+
+
 @functools.lru_cache(maxsize=64)
 def _make(namespace: str, signing: tuple[str, ...], encryption: tuple[str, ...]) -> Seal:
     from naq.codec.seal import Seal

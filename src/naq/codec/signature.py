@@ -173,6 +173,18 @@ class Signature:
         """
         return None if raw is None else self._read(self._result, raw, f"task {self.task!r}: the result")
 
+    def encode_item(self, value: Any, *, limit: int | None = None) -> Raw:
+        """As `encode_result`, what a generator gave."""
+        return self.encode_result(value, limit=limit)
+
+    def decode_item(self, raw: Raw) -> Any:
+        """The item that `raw` is, of the type that the generator is annotated to give.
+
+        Raises:
+            SerializationError: it is of another type.
+        """
+        return self._read(self._parameters.item or self._result, raw, f"task {self.task!r}: an item")
+
     def _shape(self, count: int, names: Mapping[str, Any] | None) -> _Shape | None:
         """How to read such a call at once, or None where each argument has to be read alone.
 

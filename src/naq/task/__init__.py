@@ -2,13 +2,15 @@
 
 from naq.task.call import Call
 from naq.task.options import JobSettings, TaskOptions, TaskSettings
-from naq.task.task import AsyncTask, Configured, SyncTask, Task, TaskDecorator
+from naq.task.task import AsyncStreamTask, AsyncTask, Configured, StreamTask, SyncTask, Task, TaskDecorator
 
 __all__ = [
+    "AsyncStreamTask",
     "AsyncTask",
     "Call",
     "Configured",
     "JobSettings",
+    "StreamTask",
     "SyncTask",
     "Task",
     "TaskDecorator",

@@ -83,8 +83,6 @@ def _read(func: Callable[..., Any]) -> Function:
         )
     name, module = func.__qualname__, func.__module__
     shown = f"{module}.{name}"
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise ConfigurationError(f"{shown} is a generator; a job returns one value: return it, do not yield")
     if "." in name or "<" in name:
         what = "a lambda" if name.endswith("<lambda>") else "not at the top of its module"
         raise ConfigurationError(

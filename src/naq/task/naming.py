@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +25,6 @@ def name_task(func: Callable[..., Any], given: str | None) -> str:
     if not callable(func):
         raise ConfigurationError(
             f"@app.task takes a function, not {func!r}; options are keywords: @app.task(queue=...)"
-        )
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise ConfigurationError(
-            f"{func.__qualname__} is a generator; a task returns one value: return it, do not yield"
         )
     if given is not None:
         return check_task(given)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from naq import clock
 from naq.codec.codecs import get_codec
+from naq.codec.streamed import Streamed, is_stream
 from naq.context import Context
 from naq.exceptions import ConfigurationError
 from naq.handle import Host, Job
@@ -19,6 +20,7 @@ from naq.task.plan import Plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 _Start = TypeVar("_Start", bound=OnStart)
 _Failure = TypeVar("_Failure", bound=OnFailure)
 _Retry = TypeVar("_Retry", bound=OnRetry)
@@ -141,6 +143,7 @@ class Task(Sender[P, R]):
         signature: its parameters and result, with prepared encoders and decoders.
         declared: its options as ``@app.task`` gave them.
         is_async: whether calling it gives a coroutine.
+        streams: whether that, or what it awaits to, is a generator whose items are streamed (docs/streaming.md).
         in_process: whether its jobs run in child processes.
         limited: whether a worker has to ask before it runs a job (docs/limits.md).
         host: the app it belongs to.
@@ -157,6 +160,7 @@ class Task(Sender[P, R]):
         self.signature: Final = get_codec(host.config.codec).signature(func, name)
         self.declared: Final = declared
         self.is_async: Final = _is_async(func)
+        self.streams: Final = is_stream(func)
         self.in_process: Final = declared.executor == "process"
         self.limited: Final = declared.limits is not None and declared.limits.at_run_time
         self.host: Final = host
@@ -229,7 +233,27 @@ class TaskDecorator(Protocol):
     @overload
     def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
+    def __call__(self, func: Callable[P, AsyncIterator[T]], /) -> AsyncStreamTask[P, T]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, func: Callable[P, Iterator[T]], /) -> StreamTask[P, T]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
     def __call__(self, func: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+class AsyncStreamTask(Task[P, Streamed[T]], Generic[P, T]):
+    """A task whose function is an asynchronous generator."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Call the function here: an iterator over its items."""
+        return cast("AsyncIterator[T]", self.func(*args, **kwargs))
+
+
+class StreamTask(Task[P, Streamed[T]], Generic[P, T]):
+    """A task whose function is a plain generator; a worker runs it in a thread."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Call the function here: an iterator over its items."""
+        return cast("Iterator[T]", self.func(*args, **kwargs))
 
 
 def make_task(name: str, func: Callable[..., Any], declared: TaskOptions, host: Host) -> Task[..., Any]:
@@ -239,9 +263,14 @@ def make_task(name: str, func: Callable[..., Any], declared: TaskOptions, host: 
             raise ConfigurationError(
                 f"task {name}: a coroutine function cannot run in a thread; make it a plain def, or leave executor out"
             )
-        return AsyncTask[..., Any](name, func, declared, host)
+        kind = AsyncStreamTask[..., Any] if is_stream(func) else AsyncTask[..., Any]
+        return kind(name, func, declared, host)
+    if is_stream(func):
+        return StreamTask[..., Any](name, func, declared, host)
     return SyncTask[..., Any](name, func, declared, host)
 
 
 def _is_async(func: Callable[..., Any]) -> bool:
+    if inspect.isasyncgenfunction(func):
+        return True
     return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None))  # noqa: B004

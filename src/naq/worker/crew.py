@@ -13,9 +13,11 @@ from naq.backends.base import Backend
 from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
+from naq.inside.ground import set_ground
 from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
 from naq.worker.admission import Renewer
+from naq.worker.dispatching import Dispatching
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
 from naq.worker.fetcher import Fetcher
@@ -28,6 +30,8 @@ from naq.worker.keeper import Keeper
 from naq.worker.layers import layered
 from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
+from naq.worker.noting import Noting
+from naq.worker.orders import Order, Orders
 from naq.worker.prepare import Preparation, Rules
 from naq.worker.presence import Presence
 from naq.worker.processes.pool import Processes
@@ -99,6 +103,7 @@ class Crew:
             backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
         )
         runner = Runner(self._threads, self._processes)
+        self._noting = Noting(backend, config)
         self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
         self._limiter = Limiter(backend, worker, lease=config.lease)
         self._executor = Executor(
@@ -108,7 +113,7 @@ class Crew:
             Gathering(backend, self.flights, config, worker),
             runner,
             Judge(judged),
-            Settler(backend, self.flights, veil),
+            Settler(backend, self.flights, veil, self._noting.finish),
             Report(self.flights, self._journal),
             self._hooks,
             self._limiter,
@@ -128,13 +133,18 @@ class Crew:
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._releasing = Releasing(backend, Reader(config), worker)
         self._services: list[Service] = [
+        orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
+        self._dispatching = Dispatching(backend, config, app, worker)
             self._fetcher,
             self._journal,
-            Listener(backend, self.flights, self._executor.interrupt),
+            self._noting,
+            Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
+            orders,
             self._upkeep,
             self._timekeeper,
             self._releasing,
         ]
+            self._dispatching,
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
     def _keep_alive(self, backend: Backend) -> tuple[Presence, list[Service]]:
@@ -169,8 +179,13 @@ class Crew:
         return [claim.job.id for claim in claims]
 
     def start(self) -> None:
+    async def make_known(self) -> None:
+        """Let the fleet know what this worker is there for, before anybody relies on it."""
+        await self._dispatching.register()
+
         """Begin to claim and run jobs. The lifeline must be ready."""
         for service in self._services:
+        set_ground(self._noting)  # before the fetcher starts: whatever runs a job's code comes from there
             service.start()
         self._vitals.state = "running"
         self.lifeline.say("running")
@@ -189,6 +204,8 @@ class Crew:
         await self._releasing.stop()
         await self._releasing.resign()
         strays = await drain(self.flights, self._executor, now, timeout=timeout)
+        await self._dispatching.stop()
+        await self._dispatching.resign()
         strays += await self._hooks.close()
         await self._processes.close()
         await self._limiter.close()

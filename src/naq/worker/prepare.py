@@ -150,6 +150,7 @@ class Preparation:
             attempt=job.attempt,
             max_attempts=policy.max_attempts,
             run=job.run,
+            claims=job.claims + flight.claim.delivered,
             tags=_NO_TAGS if job.headers is None else read_tags(job.headers),
             enqueued_at=envelope.at,
             deadline=None if timeout is None else clock.monotonic() + timeout,

@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 
 from naq import faults
-from naq.context import set_context
+from naq.codec.streamed import Streamed
+from naq.context import Context, set_context
+from naq.streaming.writing import stream, stream_sync
+from naq.task import Task
 from naq.worker.flights import Flight, Verdict
 from naq.worker.outcome import Outcome, Released
 from naq.worker.processes.errors import NO_CHILD, NoChild
@@ -43,6 +46,8 @@ class Runner:
             asyncio.get_running_loop().call_soon(faults.fault, "run.mid_task")
         if task.in_process:
             return await self._processes.run(flight)
+        if task.streams:
+            return await self._stream(flight, task, context)
         if task.is_async:
             return await task.func(*flight.args, **flight.kwargs)
         flight.waiter = self._threads.submit(task.func, flight.args, flight.kwargs)
@@ -53,6 +58,21 @@ class Runner:
                 raise error
             finally:
                 del error  # its traceback holds this frame, which must not hold it in turn
+        return value
+
+    async def _stream(self, flight: Flight, task: Task[..., Any], context: Context) -> Streamed[Any]:
+        """Write what a generator gives to the job's stream; in a thread, where it is a plain one."""
+        if task.is_async:
+            return await stream(task.func(*flight.args, **flight.kwargs), task.signature, context)
+        given = (task.func, flight.args, flight.kwargs, task.signature, context)
+        flight.waiter = self._threads.submit(stream_sync, given, {})
+        value, error = await flight.waiter
+        flight.waiter = None  # as above
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
         return value
 
     def interrupt(self, flight: Flight, verdict: Verdict) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from msgspec.structs import replace
 
 from naq import clock
 from naq.backends.base import JobQueue, Settled
+from naq.context import INSIDE, Context
 from naq.exceptions import LeaseLost, NaqBackpressureError, NaqConnectionError, NaqException, PayloadTooLarge
 from naq.job import AttemptError, JobState
 from naq.worker.flights import Flight, Flights
@@ -27,8 +28,15 @@ _KEPT: Final = 200  # characters of an error's message kept where even that much
 class Settler:
     """Settles claims against `queue`. A claim whose lease has lapsed is dropped: the job is somebody else's by now."""
 
-    def __init__(self, queue: JobQueue, flights: Flights, veil: Callable[[Flight, Outcome], Outcome] | None) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        flights: Flights,
+        veil: Callable[[Flight, Outcome], Outcome] | None,
+        last_notes: Callable[[Context], Awaitable[None]] | None = None,
+    ) -> None:
         self._queue = queue
+        self._last_notes = last_notes  # writes what the job's code has reported, where it has
         self._veil = veil  # where outcomes are signed or encrypted
         self._flights = flights
         self._throttle = Throttle()
@@ -39,7 +47,9 @@ class Settler:
         What was told, which is a failure where a result was too large to store, and how that ended. None: the claim
         was lost first, and nothing was told.
         """
-        claim = flight.claim
+        claim, context = flight.claim, flight.context
+        if context is not None and self._last_notes is not None and INSIDE in vars(context):
+            await self._last_notes(context)
         pause = RETRY_FIRST
         while not self._flights.lapsed(flight):
             try:

@@ -222,6 +222,7 @@ class Worker:
         recycle = Recycle(crew.flights, self.retire, jobs=jobs, memory=memory)
         try:
             crew.start()
+            await crew.make_known()
             if jobs or memory:
                 recycle.start()
             self._started.set()

@@ -145,6 +145,27 @@ class TestRelease:
             assert (claim.job.attempt, claim.delivered) == (1, 1)
 
     @scenario
+    async def test_claims_are_counted_on(self, bench: Bench) -> None:
+        """A job that was put off says how often this attempt was handed out before; the next attempt begins anew."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        assert claim.job.claims == 0
+        await backend.release(claim)
+        claim = await bench.claim(backend, queue)
+        assert (claim.delivered, claim.job.claims) == (2, 0)
+        for claims in (2, 3):
+            await backend.release(claim, delay=DELAY)
+            claim = await bench.claim(backend, queue, wait=DELAY + bench.slack)
+            assert (claim.delivered, claim.job.claims) == (1, claims)
+        await backend.release(claim, delay=60)
+        assert await backend.run_now(claim.job.id)
+        claim = await bench.claim(backend, queue)
+        assert (claim.delivered, claim.job.claims) == (1, 4)
+        await backend.retry(claim, delay=0.1)
+        assert (await bench.claim(backend, queue)).job.claims == 0
+
+    @scenario
     async def test_a_settled_claim_stays_settled(self, bench: Bench) -> None:
         """Releasing what has ended does nothing."""
         queue = bench.name()

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from naq.exceptions import ConfigurationError
+from naq.inside import joblog
 from naq.worker.processes.limits import limit_memory
 from naq.worker.processes.messages import (
     Cancel,
@@ -109,6 +110,7 @@ def _log_to(link: Link, levels: dict[str, int]) -> None:
     """Send the log to the worker, filtered as the worker would."""
     root = logging.getLogger()
     root.handlers[:] = [LinkHandler(link.send)]
+    joblog.install()
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from naq.context import Context, notes_of
 from naq.worker.processes.errors import NoChild
 from naq.worker.processes.messages import (
     Began,
@@ -18,6 +19,7 @@ from naq.worker.processes.messages import (
     Ended,
     Frames,
     Missing,
+    Noted,
     Ready,
     Run,
     Said,
@@ -62,6 +64,7 @@ class Child:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job: asyncio.Future[Ended] | None = None
         self._job_id = ""
+        self._context: Context | None = None
         self._began = False
         self._gone = False
         self._killer: asyncio.TimerHandle | None = None
@@ -106,6 +109,7 @@ class Child:
         self.jobs += 1
         self._began = False
         self._job_id = job.context.job_id
+        self._context = job.context
         self._job = asyncio.get_running_loop().create_future()
         self.process.send(frame(job))
         return self._job
@@ -143,6 +147,8 @@ class Child:
                     job.set_result(message)
             case Said():
                 say(message, self._pid)
+            case Noted():
+                self._note(message)
             case Missing(reason):
                 if (job := self._done()) is not None:
                     job.set_exception(NoChild(reason))
@@ -152,6 +158,18 @@ class Child:
             case Unusable(reason):
                 if not self._ready.done():
                     self._ready.set_exception(NoChild(reason))
+
+    def _note(self, noted: Noted) -> None:
+        """Pass on what the job's code has reported."""
+        if self._context is None:
+            return
+        notes = notes_of(self._context)
+        if noted.line is not None:
+            notes.line(noted.line)
+        elif noted.metric:
+            notes.metric(noted.metric, noted.value or 0.0)
+        else:
+            notes.progress(noted.value, noted.message)
 
     def _exited(self) -> None:
         self._gone = True
@@ -167,7 +185,7 @@ class Child:
         if self._killer is not None:
             self._killer.cancel()
             self._killer = None
-        job, self._job = self._job, None
+        job, self._job, self._context = self._job, None, None
         return None if job is None or job.done() else job
 
     @property

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from naq.context import Context
+from naq.inside.notes import Line
 from naq.retry import RetryWire
 from naq.worker.processes.source import Source
 from naq.worker.ruling import Ruling
@@ -104,8 +105,17 @@ class Said(Struct, frozen=True, tag="said"):
     fields: dict[str, Any]
 
 
+class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
+    """The job's code has reported something: progress, a metric, or a log line."""
+
+    value: float | None = None
+    message: str | None = None
+    metric: str = ""
+    line: Line | None = None
+
+
 ToChild = Setup | Run | Cancel
-ToWorker = Ready | Unusable | Began | Missing | Ended | Said
+ToWorker = Ready | Unusable | Began | Missing | Ended | Said | Noted
 M = TypeVar("M")
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,11 @@ from msgspec import Raw
 from naq import clock
 from naq.context import Context, set_context
 from naq.exceptions import ConfigurationError
+from naq.inside.ground import set_ground
 from naq.retry import Retry
+from naq.streaming.writing import stream, stream_sync
 from naq.worker.arguments import read_arguments
+from naq.worker.processes.ground import ChildGround
 from naq.worker.processes.limits import rss
 from naq.worker.processes.messages import Began, Ended, Missing, Run, ToWorker
 from naq.worker.processes.source import Finder
@@ -89,14 +92,17 @@ class Running:
             return _refused(error, attempt)
         return Ended(bytes(result), None, rss())
 
-    def _call(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Any:
+    def _call(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], context: Context) -> Any:
         set_context(context)
+        set_ground(ChildGround(task.host, self._send))
         if not task.is_async:
+            if task.streams:
+                return stream_sync(task.func, args, kwargs, task.signature, context)
             return task.func(*args, **kwargs)
         return asyncio.run(self._await(task, args, kwargs, context))
 
     async def _await(
-        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context
+        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], context: Context
     ) -> Any:
         loop, work = asyncio.get_running_loop(), asyncio.current_task()
         assert work is not None
@@ -105,6 +111,8 @@ class Running:
             if context.is_cancelled:
                 self._interrupt()
         try:
+            if task.streams:
+                return await stream(task.func(*args, **kwargs), task.signature, context)
             return await task.func(*args, **kwargs)
         finally:
             with self._lock:

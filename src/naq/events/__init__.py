@@ -1,0 +1,1 @@
+"""Events: what a program says has happened, and jobs that follow from it (docs/events.md)."""

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of what happens inside a job."""
+
+from inside_tools import place
+
+__all__ = ["place"]
