@@ -31,7 +31,6 @@ from naq.worker.layers import layered
 from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.noting import Noting
-from naq.worker.orders import Order, Orders
 from naq.worker.prepare import Preparation, Rules
 from naq.worker.presence import Presence
 from naq.worker.processes.pool import Processes
@@ -133,13 +132,11 @@ class Crew:
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._releasing = Releasing(backend, Reader(config), worker)
         self._services: list[Service] = [
-        orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
         self._dispatching = Dispatching(backend, config, app, worker)
             self._fetcher,
             self._journal,
             self._noting,
-            Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
-            orders,
+            Listener(backend, self.flights, self._executor.interrupt),
             self._upkeep,
             self._timekeeper,
             self._releasing,
