@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from naq.testing.clock import FakeClock
     from naq.testing.drained import Drained
     from naq.testing.enqueued import Enqueued
-    from naq.testing.override import on_server, override
+    from naq.testing.overriding import on_server, override
     from naq.testing.sandbox import Sandbox
 
 __all__ = ["Drained", "Enqueued", "FakeClock", "Sandbox", "on_server", "override"]
@@ -28,8 +28,8 @@ _HOMES = {
     "Enqueued": "naq.testing.enqueued",
     "FakeClock": "naq.testing.clock",
     "Sandbox": "naq.testing.sandbox",
-    "on_server": "naq.testing.override",
-    "override": "naq.testing.override",
+    "on_server": "naq.testing.overriding",
+    "override": "naq.testing.overriding",
 }
 
 

@@ -69,7 +69,7 @@ def naq_app(request: pytest.FixtureRequest) -> Naq:
 @pytest.fixture
 def naq_jobs(naq_app: Naq, request: pytest.FixtureRequest) -> Generator[Sandbox]:
     """`naq_app` with its jobs in memory: a `naq.testing.Sandbox`, made by `naq.testing.override`."""
-    from naq.testing.override import override
+    from naq.testing.overriding import override
 
     _clock_first(request)
     with override(naq_app) as jobs:
@@ -86,7 +86,7 @@ def naq_inline(naq_jobs: Sandbox) -> Sandbox:
 @pytest.fixture
 def naq_functions(request: pytest.FixtureRequest) -> Generator[Sandbox]:
     """Code without an app (`naq.enqueue`, `naq.Queue`, ...) with its jobs in memory: a `naq.testing.Sandbox`."""
-    from naq.testing.override import override
+    from naq.testing.overriding import override
 
     _clock_first(request)
     with override() as jobs:
@@ -114,7 +114,7 @@ def naq_server() -> Generator[ServerProcess]:
 @pytest.fixture
 def naq_broker(naq_app: Naq, naq_server: ServerProcess) -> Generator[Sandbox]:
     """`naq_app` with its jobs on `naq_server`, in a namespace of the test's own: a `naq.testing.Sandbox`."""
-    from naq.testing.override import on_server
+    from naq.testing.overriding import on_server
 
     with on_server(naq_app, naq_server.url, connect_timeout=_PATIENCE, publish_timeout=_PATIENCE) as jobs:
         yield jobs

@@ -37,7 +37,6 @@ class Sandbox:
         app: the app.
         config: the settings in force, with where the jobs are kept.
         stage: the connection that stands in for the app's own.
-        inline: whether each job runs as it is enqueued, before `enqueue` returns; may be changed at any time.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Sandbox:
     ) -> None:
         self.app: Final = app
         self.config: Final = config
-        self.inline = inline
+        self._inline = inline
         self.stage: Final = Stage(config, self)
         self._stored: list[Stored] = []
         self._decode: Final = Decoder(app, config)
@@ -54,6 +53,21 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"<Sandbox of {self.app!r}: {len(self._stored)} enqueued>"
+
+    @property
+    def inline(self) -> bool:
+        """Whether each job runs as it is enqueued, before `enqueue` returns; may be changed at any time.
+
+        Raises:
+            ConfigurationError: set, where the jobs are on a server.
+        """
+        return self._inline
+
+    @inline.setter
+    def inline(self, value: bool) -> None:
+        if value and self._clock is None:
+            raise ConfigurationError("jobs on a real server are run by workers, not inline: with jobs.worker(): ...")
+        self._inline = value
 
     @property
     def clock(self) -> FakeClock:
@@ -229,7 +243,7 @@ class Sandbox:
     async def after(self, stored: Sequence[Stored]) -> None:
         """Take note of what was enqueued, and run it where `inline` says so; called by the connection."""
         self._stored += stored
-        if not self.inline or self._clock is None:
+        if not self._inline or self._clock is None:
             return
         token = _depth.set(_depth.get() + 1)
         try:
