@@ -101,8 +101,8 @@ class Crew:
         self._journal = Journal(
             backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
         )
-        runner = Runner(self._threads, self._processes)
         self._noting = Noting(backend, config)
+        runner = Runner(self._threads, self._processes)
         self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
         self._limiter = Limiter(backend, worker, lease=config.lease)
         self._executor = Executor(
@@ -131,8 +131,8 @@ class Crew:
         self._upkeep = Upkeep(backend, worker)
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._releasing = Releasing(backend, Reader(config), worker)
-        self._services: list[Service] = [
         self._dispatching = Dispatching(backend, config, app, worker)
+        self._services: list[Service] = [
             self._fetcher,
             self._journal,
             self._noting,
@@ -140,8 +140,8 @@ class Crew:
             self._upkeep,
             self._timekeeper,
             self._releasing,
-        ]
             self._dispatching,
+        ]
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
     def _keep_alive(self, backend: Backend) -> tuple[Presence, list[Service]]:
@@ -175,14 +175,14 @@ class Crew:
         await self._journal.flush()
         return [claim.job.id for claim in claims]
 
-    def start(self) -> None:
     async def make_known(self) -> None:
         """Let the fleet know what this worker is there for, before anybody relies on it."""
         await self._dispatching.register()
 
+    def start(self) -> None:
         """Begin to claim and run jobs. The lifeline must be ready."""
-        for service in self._services:
         set_ground(self._noting)  # before the fetcher starts: whatever runs a job's code comes from there
+        for service in self._services:
             service.start()
         self._vitals.state = "running"
         self.lifeline.say("running")
@@ -200,9 +200,9 @@ class Crew:
         await self._upkeep.resign()
         await self._releasing.stop()
         await self._releasing.resign()
-        strays = await drain(self.flights, self._executor, now, timeout=timeout)
         await self._dispatching.stop()
         await self._dispatching.resign()
+        strays = await drain(self.flights, self._executor, now, timeout=timeout)
         strays += await self._hooks.close()
         await self._processes.close()
         await self._limiter.close()
