@@ -11,6 +11,7 @@ from naq.job import PRIORITIES, JobSpec
 from naq.names import check_token, is_token
 
 _BREAKS: Final = {":", " "}  # what would end a header's name on the wire
+NO_KEY: Final = "-"  # what stores may put where a job has none
 _END_OF_TIME: Final = (
     9214646400.0  # the year 2262 in UNIX seconds: nanoseconds overflow there, and a broker fires at once
 )
@@ -43,6 +44,18 @@ def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -
         if job.headers is not None:
             _check_headers(job.id, job.headers, max_headers)
         check_token("queue", job.queue)
+        if job.key:
+            _check_key(job)
+
+
+def _check_key(job: JobSpec) -> None:
+    if job.key == NO_KEY:
+        raise ConfigurationError(f"the key of job {job.id} is {NO_KEY!r}, which stands for none")
+    check_token("key", job.key)
+    if job.scope not in {"waiting", "active"}:
+        raise ConfigurationError(f"the key of job {job.id} has the scope {job.scope!r}: use waiting or active")
+    if not job.fresh or job.replace:
+        raise ConfigurationError(f"job {job.id} has a key and a chosen id: both say which job is the same; give one")
 
 
 def _check_headers(job_id: str, headers: Mapping[str, str], limit: int) -> None:

@@ -2,7 +2,7 @@
 
 from naq.job.ids import new_id
 from naq.job.record import AttemptError, Frame, JobRecord
-from naq.job.spec import PRIORITIES, JobSpec, Priority
+from naq.job.spec import PRIORITIES, JobSpec, KeyScope, Priority
 from naq.job.states import FINAL, TRANSITIONS, JobState, may_move
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "JobRecord",
     "JobSpec",
     "JobState",
+    "KeyScope",
     "Priority",
     "may_move",
     "new_id",

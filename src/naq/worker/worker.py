@@ -209,6 +209,7 @@ class Worker:
         async def both() -> None:  # at the same time: the lifeline opens its own in its thread
             await open_for_ever(backend, self.queues, Throttle(), url=url)
             await crew.lifeline.ready()
+            await crew.make_known()
 
         opening = asyncio.ensure_future(both())
         await within(opening, self._stop, timeout=None)
@@ -222,7 +223,6 @@ class Worker:
         recycle = Recycle(crew.flights, self.retire, jobs=jobs, memory=memory)
         try:
             crew.start()
-            await crew.make_known()
             if jobs or memory:
                 recycle.start()
             self._started.set()
