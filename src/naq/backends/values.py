@@ -143,9 +143,9 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Signal(Struct, frozen=True, kw_only=True):
-    """A hint between processes; may be lost. `subject` is a job id or a queue."""
+    """A hint between processes; may be lost. `subject` is a job id, a queue, or of an order a worker id."""
 
-    kind: Literal["wake", "cancel", "pause", "resume"]
+    kind: Literal["wake", "cancel", "pause", "resume", "order"]
     subject: str
 
 

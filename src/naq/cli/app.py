@@ -12,19 +12,21 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from naq._version import __version__
+from naq.cli import lazy
 from naq.cli.exits import Exit, exit_for
 from naq.cli.text import plain
 from naq.exceptions import NaqException
 
 #: Where each command is, and what the list of all says of it: that list imports none of them.
 COMMANDS: Final = {
+    "dev": ("naq.cli.dev:dev", "Run a broker and a worker here, and start the worker anew at each change."),
     "enqueue": ("naq.cli.enqueue:enqueue", "Enqueue a job, and wait for its result if asked to."),
     "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
     "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),
     "queues": ("naq.cli.queues:app", "Look at queues, pause them, limit them, empty them."),
-    "workers": ("naq.cli.workers:app", "See who works."),
+    "workers": ("naq.cli.workers:app", "See who works, and tell them to go."),
     "dead": ("naq.cli.dead:app", "Jobs that failed for good, and messages that are no jobs."),
     "tasks": ("naq.cli.tasks:app", "See what an app can do."),
     "broker": ("naq.cli.broker:app", "Check the broker, see what naq makes on it, and run one."),
@@ -47,8 +49,9 @@ def build(args: Sequence[str] = ()) -> App:
         help_format="plaintext",
         result_action="return_value",
     )
+    lazy.set_words(args)
     for name, (place, text) in COMMANDS.items():
-        app.command(place, name=name, help=None if name in args else text)
+        lazy.add(app, place, name, text)
     return app
 
 

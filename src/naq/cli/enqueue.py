@@ -24,16 +24,17 @@ def enqueue(
     tag: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
     job_id: Annotated[str | None, Parameter(name="--id")] = None,
     wait: Annotated[bool, Parameter(name=["--wait", "-w"], negative="", show_default=False)] = False,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", show_default=False)] = False,
     timeout: str | None = None,
     from_file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     common: Common = DEFAULT,
 ) -> int:
-    """Enqueue a job. Prints its id, or with --wait its result as JSON.
+    """Enqueue a job. Prints its id, or with --wait or --follow its result as JSON.
 
     An argument is name=value or a plain value, JSON if it reads as JSON, else
     text; or one JSON array or object holds them all. With --app they are
     checked against the task's parameters before anything is stored.
-    Exit code with --wait: 0 succeeded, 1 failed, 7 took too long.
+    Exit code with --wait or --follow: 0 succeeded, 1 failed, 7 took too long.
 
     Example: naq enqueue send_mail to=a@b.c count=3 --in 5m --tag team=shop
     Example: naq enqueue hello '{"name": "world"}' --wait --timeout 30s
@@ -48,6 +49,7 @@ def enqueue(
         tag: A tag, as name=value (may be given several times).
         job_id: The id of the job: the same id is one job, however often it is enqueued.
         wait: Wait for the result and print it.
+        follow: The same, and say on stderr what becomes of the job meanwhile.
         timeout: Wait at most so long, such as 30s.
         from_file: One job for each line of this file (- for stdin), each a JSON array or object of arguments.
     """
@@ -63,7 +65,8 @@ def enqueue(
             at=at,
             tags=tag or [],
             job_id=job_id,
-            wait=wait,
+            wait=wait or follow,
+            follow=follow,
             timeout=timeout,
             file=from_file,
         ),

@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, say, talk
+from naq.cli.common import DEFAULT, Common, make_group, talk
 from naq.cli.common import read_config as settings_of
-from naq.cli.errors import NotFoundError, UsageError
+from naq.cli.errors import NotFoundError
 from naq.cli.exits import Exit
+from naq.cli.filters import NONE, Filter, find, read, say_nothing_fits
 from naq.cli.job_text import COLUMNS, describe
+from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
 from naq.cli.values import read_duration
-from naq.cli.views import Change, JobView
-from naq.config.suggest import hint
+from naq.cli.views import JobView
 from naq.job import JobRecord, JobState
 
 if TYPE_CHECKING:
@@ -26,14 +26,20 @@ if TYPE_CHECKING:
 
 app = make_group("jobs", "Look at jobs, wait for them, cancel them, run them again.")
 
-Ids = Annotated[list[str], Parameter(negative_iterable="")]
+add(app, "naq.cli.why:why", "why", "Say what keeps a job from running, and what to type next.")
+add(app, "naq.cli.follow:follow_command", "follow", "Print what becomes of a job as it happens, until it has ended.")
+add(app, "naq.cli.tree:tree", "tree", "Draw a job with all that it hangs together with.")
+add(app, "naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
+add(app, "naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")
+add(app, "naq.cli.acts:run_now", "run-now", "Put jobs that wait for a time in line at once.")
+add(app, "naq.cli.acts:delete", "delete", "Remove what is kept of jobs that have ended.")
+add(app, "naq.cli.export:export", "export", "Write jobs as JSON lines.")
 
 
 @app.command(name="list")
 def list_(
     *,
-    queue: str | None = None,
-    state: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
+    which: Filter = NONE,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
     common: Common = DEFAULT,
 ) -> None:
@@ -42,21 +48,21 @@ def list_(
     Example: naq jobs list --queue mail --state failed,retrying
 
     Args:
-        queue: Only of this queue.
-        state: Only in these states (several: --state queued,running).
         limit: At most so many.
     """
-    states = {_state(word) for words in state or () for word in words.split(",")}
-    config = settings_of(common)
+    wanted, config = read(which), settings_of(common)
 
     async def act(backend: Backend) -> list[JobView]:
-        return [_view(record, config) for record in await backend.jobs(queue=queue, states=states, limit=limit)]
+        found = await find(backend, config, wanted, limit=limit)
+        if not found and which.given:
+            await say_nothing_fits(backend, wanted)
+        return [view(record, config) for record in found]
 
     columns: list[Column[JobView]] = [
         *COLUMNS,
         Column("WHEN", lambda job: ago(job.finished_at or job.run_at or job.enqueued_at, common)),
     ]
-    print_rows(talk(config, act), columns, common, name="id", empty="no jobs" + (" match" if states or queue else ""))
+    print_rows(talk(config, act), columns, common, name="id", empty="" if which.given else "no jobs")
 
 
 @app.command
@@ -68,7 +74,7 @@ def show(job_id: str, /, *, common: Common = DEFAULT) -> None:
     Args:
         job_id: The job.
     """
-    _show(common, lambda backend: _get(backend, job_id))
+    _show(common, lambda backend: get(backend, job_id))
 
 
 @app.command
@@ -108,97 +114,18 @@ def print_result(record: JobRecord, config: Config) -> None:
     """
     from naq.handle import failure
 
-    job = _view(record, config)
+    job = view(record, config)
     if job.state is not JobState.SUCCEEDED:
         raise failure(record)
     print_json(job.result)
 
 
-@app.command
-def cancel(job_ids: Ids, /, *, common: Common = DEFAULT) -> int:
-    """Cancel jobs: those that wait never run, those that run are told to stop.
+async def get(backend: Backend, job_id: str) -> JobRecord:
+    """The job `job_id`.
 
-    Example: naq jobs cancel 01JC4N9W2V
-
-    Args:
-        job_ids: The jobs.
+    Raises:
+        NotFoundError: there is none.
     """
-    from naq.backends.base import CancelResult
-
-    words = {
-        CancelResult.REMOVED: "cancelled",
-        CancelResult.REQUESTED: "told to stop",
-        CancelResult.FINISHED: "ended already",
-        CancelResult.UNKNOWN: "not found",
-    }
-
-    async def act(backend: Backend, job_id: str) -> Change:
-        done = await backend.cancel(job_id)
-        return Change(id=job_id, done=done in {CancelResult.REMOVED, CancelResult.REQUESTED}, outcome=words[done])
-
-    return _each(common, job_ids, act)
-
-
-@app.command
-def retry(job_ids: Ids, /, *, common: Common = DEFAULT) -> int:
-    """Run failed jobs again, from their first attempt.
-
-    Example: naq jobs list --state failed -q | xargs naq jobs retry
-
-    Args:
-        job_ids: The jobs.
-    """
-
-    async def act(backend: Backend, job_id: str) -> Change:
-        if await backend.requeue(job_id):
-            return Change(id=job_id, done=True, outcome="queued")
-        record = await backend.get(job_id)
-        return Change(id=job_id, done=False, outcome="not found" if record is None else f"is {record.state}")
-
-    return _each(common, job_ids, act)
-
-
-@app.command
-def delete(job_ids: Ids, /, *, consent: Consent = ASK, common: Common = DEFAULT) -> int:
-    """Remove what is kept of jobs that have ended: record, result and dead letter.
-
-    Example: naq jobs delete 01JC4N9W2V --yes
-
-    Args:
-        job_ids: The jobs.
-    """
-
-    async def look(backend: Backend, job_id: str) -> Change:
-        record = await backend.get(job_id)
-        done = record is not None and record.is_final
-        return Change(id=job_id, done=done, outcome=_refusal(record) or "would be deleted")
-
-    async def act(backend: Backend, job_id: str) -> Change:
-        done = await backend.forget(job_id)
-        return Change(id=job_id, done=done, outcome="deleted" if done else _refusal(await backend.get(job_id)))
-
-    if consent.dry_run:
-        return _each(common, job_ids, look)
-    if not agree(consent, f"Delete what is kept of {len(job_ids)} job{'s' * (len(job_ids) != 1)}?"):
-        say("nothing was deleted")
-        return Exit.FAILED
-    return _each(common, job_ids, act)
-
-
-def _refusal(record: JobRecord | None) -> str:
-    if record is None:
-        return "not found"
-    return "" if record.is_final else f"is {record.state}: cancel it first"
-
-
-def _each(common: Common, job_ids: list[str], act: Callable[[Backend, str], Awaitable[Change]]) -> int:
-    async def all_of(backend: Backend) -> list[Change]:
-        return [await act(backend, job_id) for job_id in job_ids]
-
-    return report(talk(settings_of(common), all_of), common)
-
-
-async def _get(backend: Backend, job_id: str) -> JobRecord:
     record = await backend.get(job_id)
     if record is None:
         raise NotFoundError(
@@ -210,19 +137,13 @@ async def _get(backend: Backend, job_id: str) -> JobRecord:
 
 def _show(common: Common, look: Callable[[Backend], Awaitable[JobRecord]]) -> JobView:
     config = settings_of(common)
-    job = _view(talk(config, look), config)
+    job = view(talk(config, look), config)
     print_item(job, describe(job, common), common, name="id")
     return job
 
 
-def _view(record: JobRecord, config: Config) -> JobView:
+def view(record: JobRecord, config: Config) -> JobView:
+    """`record` as it is printed, opened where it is encrypted."""
     from naq.codec.sealing import opened
 
     return JobView.of(opened(record, record.id, config))
-
-
-def _state(word: str) -> JobState:
-    states: dict[str, Any] = {state.value: state for state in JobState}
-    if word.strip() not in states:
-        raise UsageError(f"--state is {word!r}; {hint(word, states)}")
-    return states[word.strip()]

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from naq.cli.schedule_text import ScheduleView, SlotView
+from naq.cli.tree import TreeView
 from naq.cli.views import (
     Change,
     Check,
@@ -15,19 +16,27 @@ from naq.cli.views import (
     LetterView,
     QueueView,
     Setting,
+    Step,
     TaskView,
     WorkerView,
 )  # fmt: skip
+from naq.cli.why import WhyView
 
-#: What each command prints with --json; [] around a type means a list of them.
+#: What each command prints with --json; [] around a type means a list of them. `jobs follow` prints one such document a
+#: line, and `jobs export` and `dead export` always do.
 DOCUMENTS: Final[dict[str, Any]] = {
     "enqueue": Enqueued | list[Enqueued] | JobView,
     "jobs list": list[JobView],
     "jobs show": JobView,
     "jobs wait": JobView,
+    "jobs follow": Step,
+    "jobs export": JobView,
+    "jobs why": WhyView,
+    "jobs tree": TreeView,
     "jobs cancel": list[Change],
     "jobs retry": list[Change],
     "jobs delete": list[Change],
+    "jobs run-now": list[Change],
     "schedules list": list[ScheduleView],
     "schedules show": ScheduleView,
     "schedules create": ScheduleView,
@@ -45,6 +54,8 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "queues purge": list[Change],
     "workers list": list[WorkerView],
     "workers show": WorkerView,
+    "workers drain": list[Change],
+    "workers stop": list[Change],
     "dead list": list[LetterView],
     "dead show": LetterView,
     "dead retry": list[Change],
@@ -61,8 +72,8 @@ DOCUMENTS: Final[dict[str, Any]] = {
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
-    views = [JobView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
-    views += [ScheduleView, SlotView]
+    views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
+    views += [ScheduleView, SlotView, TreeView, Step]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():

@@ -15,18 +15,18 @@ from msgspec import Raw
 from naq.app import Naq
 from naq.cli.common import Common, patience, read_config, refuse_memory, say
 from naq.cli.errors import UsageError
-from naq.cli.jobs import print_result
+from naq.cli.jobs import print_result, view
 from naq.cli.output import print_json
 from naq.cli.progress import Progress
 from naq.cli.text import plain
 from naq.cli.values import read_arguments, read_duration, read_line, read_moment, read_tags
-from naq.cli.views import Enqueued, JobView
+from naq.cli.views import Enqueued
 from naq.config.suggest import suggest
 from naq.task import JobSettings
 
 if TYPE_CHECKING:
     from naq.handle import Job
-    from naq.job import Priority
+    from naq.job import JobRecord, Priority
     from naq.task import Call
 
 _BATCH: Final = 1000  # lines of a file enqueued together; some 100 KB, and a step of the progress bar
@@ -46,6 +46,7 @@ class Order(NamedTuple):
     tags: list[str]
     job_id: str | None
     wait: bool
+    follow: bool
     timeout: str | None
     file: Path | None
 
@@ -58,7 +59,9 @@ def send(order: Order, common: Common) -> int:
         NaqException: as `Task.enqueue`; with `wait` also as `Job.result`.
     """
     if order.file is not None and (order.words or order.job_id or order.wait):
-        raise UsageError("--from-file takes the arguments from the file, and neither --id nor --wait: leave them out")
+        raise UsageError(
+            "--from-file takes the arguments from the file, and neither --id nor --wait nor --follow: leave them out"
+        )
     if order.timeout is not None and not order.wait:
         raise UsageError("--timeout is how long to wait for the result: add --wait")
     seconds = read_duration("--timeout", order.timeout)
@@ -131,14 +134,23 @@ async def _send_one(app: Naq, order: Order, settings: JobSettings, common: Commo
         where = "is there already" if job.duplicate else f"queued on {call.plan.queue}"
         say(plain(f"{job.id}  {where}"))
         await _warn(app, order.task, call.plan.queue, common)
-        record = await app.backend.wait(job.id, timeout=timeout)
+        record = await _ended(app, job.id, common, timeout, follows=order.follow)
     finally:
         await app.close()
     if common.json:
-        print_json(JobView.of(record))
+        print_json(view(record, app.config))
         return int(record.state != "succeeded")
     print_result(record, app.config)
     return 0
+
+
+async def _ended(app: Naq, job_id: str, common: Common, timeout: float | None, *, follows: bool) -> JobRecord:
+    """The final record of the job; with `follows`, what becomes of it meanwhile is said."""
+    if not follows:
+        return await app.backend.wait(job_id, timeout=timeout)
+    from naq.cli.follow import describe, follow
+
+    return await follow(app.backend, app.config, job_id, lambda step: say(describe(step, common)), timeout=timeout)
 
 
 async def _send_file(
@@ -202,7 +214,9 @@ async def _warn(app: Naq, task: str, queue: str, common: Common) -> None:
     if not workers:
         say("no worker runs, so it waits: start one with naq worker APP (such as naq worker tasks:app)")
     elif not any(queue in worker.queues for worker in workers):
-        say(f"no worker works on queue {plain(queue)}, so it waits: start one with naq worker APP -q {plain(queue)}")
+        near = suggest(queue, {name for worker in workers for name in worker.queues})
+        meant = f"; did you mean {near!r}?" if near else f": start one with naq worker APP -q {plain(queue)}"
+        say(f"no worker works on queue {plain(queue)}, so it waits{meant}")
     elif known and task not in known and ":" not in task and "." not in task:
         near = suggest(task, known)
         say(f"no worker that runs now knows a task {task!r}{f'; did you mean {near!r}?' if near else ''}")

@@ -8,3 +8,8 @@ def plain(text: str) -> str:
     return "".join(
         char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """``3 jobs``, ``1 job``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""``naq workers``: who works."""
+"""``naq workers``: who works, and telling them to go."""
 # ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from naq.cli.common import DEFAULT, Common, ask, make_group
 from naq.cli.errors import NotFoundError
+from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_rows
 from naq.cli.views import WorkerView
 from naq.config.suggest import hint
@@ -14,7 +15,10 @@ from naq.config.suggest import hint
 if TYPE_CHECKING:
     from naq.backends.base import Backend
 
-app = make_group("workers", "See who works.")
+app = make_group("workers", "See who works, and tell them to go.")
+
+add(app, "naq.cli.order:drain", "drain", "Tell workers to end when their running jobs have.")
+add(app, "naq.cli.order:stop", "stop", "Tell workers to stop, as Ctrl-C does.")
 
 
 @app.command(name="list")

@@ -32,6 +32,7 @@ from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.noting import Noting
 from naq.worker.prepare import Preparation, Rules
+from naq.worker.orders import Order, Orders
 from naq.worker.presence import Presence
 from naq.worker.processes.pool import Processes
 from naq.worker.processes.source import Source
@@ -72,6 +73,7 @@ class Crew:
         queues: Sequence[str],
         torn_down: Callable[[], bool],
         source: Source,
+        obey: Callable[[Order], None],
         vitals: Vitals,
         first: Sequence[Service] = (),
     ) -> None:
@@ -132,11 +134,13 @@ class Crew:
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._releasing = Releasing(backend, Reader(config), worker)
         self._dispatching = Dispatching(backend, config, app, worker)
+        orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
         self._services: list[Service] = [
             self._fetcher,
             self._journal,
             self._noting,
-            Listener(backend, self.flights, self._executor.interrupt),
+            Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
+            orders,
             self._upkeep,
             self._timekeeper,
             self._releasing,

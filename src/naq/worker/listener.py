@@ -5,17 +5,25 @@ from __future__ import annotations
 from naq.backends.base import Signals
 from naq.worker.flights import Flights, Verdict
 from naq.worker.keeper import Interrupt
+from naq.worker.orders import Orders
 from naq.worker.service import Service
 
 
 class Listener(Service):
-    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does."""
+    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does.
 
-    def __init__(self, signals: Signals, flights: Flights, interrupt: Interrupt) -> None:
+    Likewise has `orders` look at once when there is one for `worker`.
+    """
+
+    def __init__(
+        self, signals: Signals, flights: Flights, interrupt: Interrupt, *, worker: str, orders: Orders
+    ) -> None:
         super().__init__("listener", interval=1.0)
         self._signals = signals
         self._flights = flights
         self._interrupt = interrupt
+        self._worker = worker
+        self._orders = orders
 
     async def run_once(self) -> int:
         """Listen until the signals end; how many were for us."""
@@ -24,4 +32,7 @@ class Listener(Service):
             if signal.kind == "cancel" and (flight := self._flights.get(signal.subject)) is not None:
                 heard += 1
                 self._interrupt(flight, Verdict.CANCEL)
+            elif signal.kind == "order" and signal.subject == self._worker:
+                heard += 1
+                self._orders.nudge()
         return heard

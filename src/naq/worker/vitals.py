@@ -35,12 +35,15 @@ class Vitals:
         worker: its id.
         state: of its life.
         retiring: why it ends by itself; empty if it does not.
+        dismissed: whether somebody told it to go, so that nobody need take its place.
     """
 
     def __init__(self, worker: str, *, concurrency: int, lease: float) -> None:
         self.worker: Final = worker
         self.state: State = "starting"
         self.retiring = ""
+        self.dismissed = False
+        self.when_dismissed: Callable[[], None] = lambda: None
         self._concurrency = concurrency
         self._lease = lease
         self._health: Callable[[], Health] | None = None
@@ -55,6 +58,11 @@ class Vitals:
     def watch_lifeline(self, keeper: Keeper, watchdog: Watchdog) -> None:
         """What runs beside it."""
         self._keeper, self._watchdog = keeper, watchdog
+
+    def dismiss(self) -> None:
+        """Note that somebody told it to go, and pass that on (`when_dismissed`) before anything else happens."""
+        self.dismissed = True
+        self.when_dismissed()
 
     def report(self) -> Report:
         """How the worker is, right now."""

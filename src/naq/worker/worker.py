@@ -24,6 +24,7 @@ from naq.worker.drain import within
 from naq.worker.health import HealthServer, listen
 from naq.worker.lifeline import FAREWELL
 from naq.worker.loader import import_named
+from naq.worker.orders import Order
 from naq.worker.processes.source import Source, check_reachable
 from naq.worker.recycle import Recycle
 from naq.worker.service import Service
@@ -156,6 +157,17 @@ class Worker:
             self.vitals.retiring = reason
             self._stop.set()
 
+    def _obey(self, order: Order) -> None:
+        """Do what somebody has told this worker from outside (`naq workers drain|stop`)."""
+        log.info("told to %s: %d jobs run", "stop now" if order is Order.NOW else order.value, self.running)
+        self.vitals.dismiss()
+        if order is Order.DRAIN:
+            self.retire("an order to drain")
+            return
+        self.stop()
+        if order is Order.NOW:
+            self._now.set()
+
     async def wait_ready(self) -> None:
         """Wait until it claims jobs. Use a timeout: while the broker is away, it does not."""
         await self._started.wait()
@@ -196,6 +208,7 @@ class Worker:
             worker=self.id,
             queues=self.queues,
             torn_down=self._torn_down,
+            obey=self._obey,
             source=self._source,
             vitals=self.vitals,
             first=first,

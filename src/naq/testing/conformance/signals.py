@@ -25,7 +25,7 @@ class TestSignals:
         heard: list[Signal] = []
         listening = asyncio.ensure_future(_hear(other.listen(), heard))
         await bench.harness.advance(QUIET)
-        kinds = ("wake", "cancel", "pause", "resume")
+        kinds = ("wake", "cancel", "pause", "resume", "order")
         for kind in kinds:
             await backend.send(Signal(kind=kind, subject=subject))
         await bench.harness.advance(QUIET)

@@ -59,6 +59,11 @@ class Member:
             and clock.monotonic() - self._heard_at < SILENT
         )
 
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether it has said that somebody told it to go."""
+        return self.status is not None and self.status.dismissed
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.signal(number)
@@ -68,5 +73,5 @@ class Member:
             self.status = status
             self._heard_at = clock.monotonic()
             self.loaded.set()
-            if status.retiring:
+            if status.retiring or status.dismissed:
                 self.leaving.set()

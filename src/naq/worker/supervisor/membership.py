@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from naq import clock
@@ -23,6 +24,8 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds that a worker gets to put its jobs back once its supervisor has gone. Fault 20 allows 5.
 ORPHANED: Final = 3.5
+#: Seconds between two looks at oneself as long as one is not ready: somebody waits for that.
+STARTING_LOOK: Final = 0.05
 #: Its exit code when even that did not work.
 GONE: Final = 75
 
@@ -44,10 +47,12 @@ class Membership:
         self._link = link
         self._worker = worker
         self._loop = loop
+        self._speaking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="naq-membership", daemon=True)
 
     def start(self) -> None:
         """Begin. It ends with the process."""
+        self._worker.vitals.when_dismissed = self._say_so
         self._thread.start()
 
     def _run(self) -> None:
@@ -55,18 +60,26 @@ class Membership:
         told_at = 0.0
         while True:
             report = self._worker.vitals.report()
-            status = Status(report, self._worker.vitals.retiring)
+            vitals = self._worker.vitals
+            status = Status(report, vitals.retiring, vitals.dismissed)
             now = clock.monotonic()
             news = (report.live, report.ready, report.detail, status.retiring)
             if news != told or now - told_at >= SPEAK:
                 told, told_at = news, now
                 try:
-                    self._link.sendall(line(status))
+                    with self._speaking:
+                        self._link.sendall(line(status))
                 except OSError:
                     break
-            if select.select([self._link], [], [], LOOK)[0]:
+            if select.select([self._link], [], [], LOOK if report.ready else STARTING_LOOK)[0]:
                 break  # it never says anything: it has gone
         self._orphaned()
+
+    def _say_so(self) -> None:
+        """Tell the supervisor that this worker was told to go: before it can have ended, or it would be replaced."""
+        vitals = self._worker.vitals
+        with suppress(OSError), self._speaking:  # a supervisor that has gone replaces nobody
+            self._link.sendall(line(Status(vitals.report(), vitals.retiring, vitals.dismissed)))
 
     def _orphaned(self) -> None:
         log.warning("the supervisor has gone: stopping now")

@@ -18,10 +18,14 @@ LOOK, SPEAK, SILENT = 1.0, 5.0, 15.0
 
 
 class Status(Struct, frozen=True):
-    """How a worker process is; `retiring` is why it is about to end by itself."""
+    """How a worker process is; `retiring` is why it is about to end by itself.
+
+    `dismissed`: somebody told it to go (`naq.worker.orders`), and nobody is to take its place.
+    """
 
     report: Report
     retiring: str = ""
+    dismissed: bool = False
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -1,4 +1,7 @@
-"""Keeping a number of worker processes running: the dead are replaced, those who retire are relieved."""
+"""Keeping a number of worker processes running: the dead are replaced, those who retire are relieved.
+
+One that was told to go is not replaced; when all were, the supervisor ends.
+"""
 
 from __future__ import annotations
 
@@ -118,6 +121,9 @@ class Supervisor:
             if self._stop.is_set():  # asked while it was being started
                 member.tell(signal.SIGTERM)
             await member.leaving.wait()
+            if member.is_dismissed:
+                log.info("worker %d (process %d) was told to go; nobody follows", number, member.process.pid)
+                return
             lived = clock.monotonic() - member.started_at
             why = self._why_replaced(member)
             log.info("worker %d (process %d) %s after %.0f s", number, member.process.pid, why, lived)
