@@ -27,7 +27,8 @@ POINTS: Final = frozenset(
         "complete.after_record",  # record stored, message not acked (fault 5)
         "retry.after_timer",  # timer stored, message not acked (fault 6)
         "discard.after_dead",  # dead letter stored, no record (fault 7)
-        "release.after_edge",  # child released, edge not removed (fault 8)
+        "release.decided",  # the last parent has ended, the child is not released (fault 8)
+        "release.after_edge",  # child released, and nobody has noted it (fault 8)
         "schedule.after_timers",  # the jobs of ticks stored, and not noted yet (fault 66)
         "enqueue.mid_batch",  # some of a batch is stored (fault 24)
     }

@@ -21,6 +21,7 @@ from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.codec.reader import Reader
 from naq.exceptions import ParentFailed, SerializationError
+from naq.faults import fault
 from naq.flow.graph import GONE, Decision, Graph, Then
 from naq.flow.store import BLOCKED
 from naq.job import AttemptError, JobRecord, JobSpec, JobState
@@ -194,7 +195,10 @@ class Resolver:
 
     async def _do(self, decision: Decision, specs: dict[str, JobSpec]) -> bool:
         if decision.then is Then.GO:
-            return await self._backend.unblock(decision.child)
+            fault("release.decided")
+            done = await self._backend.unblock(decision.child)
+            fault("release.after_edge")
+            return done
         spec = specs.get(decision.child)
         return spec is not None and await self._backend.unblock(spec.id, end_record(spec, decision))
 

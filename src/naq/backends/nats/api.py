@@ -55,10 +55,10 @@ def _direct(payload: bytes, headers: dict[str, str]) -> Message:
 def parse_headers(block: bytes) -> dict[str, str]:
     """Names and values of a raw header block; the status line and lines without a colon are passed over."""
     out: dict[str, str] = {}
-    for line in block.split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
+    for line in block.decode("utf-8", "replace").split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
         if colon:
-            out[name.decode("ascii", "replace").strip()] = value.decode("utf-8", "replace").strip()
+            out[name.strip()] = value.strip()
     return out
 
 

@@ -19,6 +19,7 @@ from naq.backends.nats.client.link import Link
 from naq.exceptions import NaqConnectionError, PayloadTooLarge
 
 TRY_TIMEOUT: Final = 2.0  # seconds after which one try is given up and repeated (RELIABILITY.md 3.2)
+RENEW: Final = 0.25  # seconds between two renewals of that, while an answer comes in parts
 BACKOFF_FIRST: Final = 0.05  # seconds before trying again after a refusal that will pass
 BACKOFF_MOST: Final = 0.5  # seconds; below an election (4 to 9 s) by far, above a busy loop by far
 SWEEP: Final = 0.1  # seconds between two looks at deadlines while something is pending
@@ -206,16 +207,20 @@ class Courier:
         """One try of `ask_many`; None where it came to nothing, or nothing comes for as long as a try may take."""
         parts: list[Answer] = []
         patience = asyncio.timeout(min(deadline - clock.monotonic(), TRY_TIMEOUT))
+        renewed = self._loop.time()
         ended: asyncio.Future[bool] = self._loop.create_future()
 
         def on_part(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
+            nonlocal renewed
             if ended.done() or patience.expired():
                 return
             if header.startswith(b"NATS/1.0 "):  # 204: that was all; 404: there is nothing; else nobody could say
                 ended.set_result(header[9:12] in {b"204", b"404"})
             else:
                 parts.append((payload, header))
-                patience.reschedule(self._loop.time() + min(deadline - clock.monotonic(), TRY_TIMEOUT))
+                if (now := self._loop.time()) - renewed > RENEW:  # not for each of thousands
+                    renewed = now
+                    patience.reschedule(now + min(deadline - clock.monotonic(), TRY_TIMEOUT))
 
         inbox = (b"_INBOX." + bytes(NUID().next())).decode()
         token = self._link.listen(inbox, on_part)
