@@ -208,6 +208,12 @@ async def store(host: Host, specs: Sequence[JobSpec]) -> list[EnqueueResult]:
     return await backend.enqueue(specs)
 
 
+async def run_now(host: Host, job_id: str) -> bool:
+    """Let a job go that waits for a time; see `JobAdmin.run_now`."""
+    backend = await host.connect()
+    return await backend.run_now(job_id)
+
+
 async def close_all() -> None:
     """Close every connection that is open on the running event loop."""
     closing: list[Any] = [connection.close() for connection in _open.pop(asyncio.get_running_loop(), set[Connection]())]

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from naq import clock, sync
 from naq.codec.sealing import opened
-from naq.connections import Host, on_bridge, settings, shared
+from naq.connections import Host, on_bridge, run_now, settings, shared
 from naq.exceptions import (
     JobCancelled,
     JobExecutionError,
@@ -215,11 +215,11 @@ class Job(Carried, Generic[R_co]):
 
     async def run_now(self) -> bool:
         """Put a job that waits for a time, or for its next attempt, in line now; False where it waits for neither."""
-        return await self._run_now(self._host)
+        return await run_now(self._host, self.id)
 
     def run_now_sync(self) -> bool:
         """`run_now` for code without an event loop."""
-        return sync.run("await job.run_now()", self._run_now, on_bridge(self._host))
+        return sync.run("await job.run_now()", run_now, on_bridge(self._host), self.id)
 
     def cancel_sync(self, *, tree: bool = False) -> CancelResult:
         """`cancel` for code without an event loop."""
@@ -333,10 +333,6 @@ class Job(Carried, Generic[R_co]):
         from naq.limits.why import explain
 
         return await explain(await host.connect(), self.id)
-
-    async def _run_now(self, host: Host) -> bool:
-        backend = await host.connect()
-        return await backend.run_now(self.id)
 
     async def _cancel(self, host: Host, tree: bool) -> CancelResult:
         if tree:
