@@ -28,7 +28,7 @@ from security_tools import (
     working,
 )
 
-from naq import Naq
+from naq import Job, Naq
 from naq.codec.codecs import get_codec
 from naq.codec.envelope import decode_envelope
 from naq.exceptions import ConfigurationError, JobExecutionError, SerializationError
@@ -327,6 +327,30 @@ def test_results_that_are_declared_without_a_json_form_are_refused_at_declaratio
         @app.task(name="give")
         async def give() -> Engine:  # pyright: ignore[reportUnusedFunction]
             return Engine(1)
+
+
+def carry(value: Any) -> None:
+    """A function that jobs are made of."""
+
+
+def test_a_job_as_bytes_is_unpickled_by_who_opted_in_and_not_where_jobs_are_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = Trap(tmp_path)
+    monkeypatch.setenv("NAQ_BROKER_URL", "memory:")
+    monkeypatch.setenv("NAQ_CODEC", "pickle")
+    data = Job(carry, [trap]).serialize()
+    monkeypatch.delenv("NAQ_CODEC")
+    with pytest.raises(SerializationError, match="pickle"):
+        Job.deserialize(data)
+    monkeypatch.setenv("NAQ_CODEC", "pickle")
+    monkeypatch.setenv("NAQ_SIGNING_KEYS", key("ours"))
+    with pytest.raises(SerializationError, match="from signed jobs only"):
+        Job.deserialize(data)
+    assert not trap.sprung
+    monkeypatch.delenv("NAQ_SIGNING_KEYS")
+    Job.deserialize(data)
+    assert trap.sprung, "else this test proves nothing"
 
 
 def test_json_is_the_default_and_refuses_what_it_cannot_carry() -> None:

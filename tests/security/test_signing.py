@@ -156,7 +156,7 @@ def test_a_signed_job_that_is_replayed_under_another_id_is_refused() -> None:
     app, seen = ours()
 
     async def test() -> None:
-        job = await app.tasks["note"].enqueue("pay")
+        await app.tasks["note"].enqueue("pay")
         stolen = (await take(app)).payload
         assert "is wrong" in await refused(app, stolen, job_id=new_id())
 

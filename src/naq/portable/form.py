@@ -105,6 +105,11 @@ def unpack(data: bytes) -> Restored:
         read = _read(data)
     except msgspec.DecodeError as error:
         raise SerializationError(f"malformed job: {error}") from error
+    if read.codec != JSON and config.signing_keys:
+        raise SerializationError(
+            f"the arguments of this job are encoded with {read.codec!r}, which is read from signed jobs only where "
+            "there are signing keys, and bytes made by serialize() are not signed"
+        )
     found = find_known(read.task, config.imports)
     if found is None:
         raise UnknownTask(
