@@ -79,6 +79,7 @@ def test_a_scheduler_by_itself(naq: Naqs) -> None:
     """It declares what the app's code says, keeps it going, and ends well."""
     with (naq.folder / "tasks.py").open("a") as file:
         file.write("\napp.every(1, name='often')(hello)\n")
+    assert "no command can see" in naq("scheduler", NAQ_BROKER_URL="memory:x", code=Exit.USAGE).err
     process = subprocess.Popen([*NAQ, "scheduler", "tasks:app"], cwd=naq.folder, env=naq.env, stderr=subprocess.DEVNULL)
     try:
         naq.until("schedules", "list", holds="often")

@@ -297,3 +297,34 @@ def test_what_is_declared_is_brought_in_line_and_nothing_else() -> None:
             await backend.close()
 
     asyncio.run(story())
+
+
+def test_what_a_schedule_keeps_is_sealed_as_jobs_are() -> None:
+    """Encrypted where there are keys, and worth nothing to whoever has others."""
+
+    async def story(time: FakeClock) -> None:
+        signing, encryption = ("k1:" + "a" * 64,), ("k1:" + "b" * 64,)
+        app = make_app(signing_keys=signing, encryption_keys=encryption)
+        ran: list[str] = []
+
+        @app.task(name="pay")
+        async def pay(card: str) -> None:
+            ran.append(card)
+
+        async with app:
+            backend = await app.connect()
+            schedule = await app.schedules.create("pay", pay.call("4111-1111"), interval=100)
+            (entry,) = await backend.entries("schedule")
+            assert b"4111" not in entry.value
+            assert b"4111" not in (await schedule.info()).template.payload
+            async with working(app):
+                await time.pass_time(100)
+                await until(partial(_has, ran, 1), "the run")
+            other = make_app(broker_url=app.config.broker_url, signing_keys=("k2:" + "c" * 64,))
+            time.advance(1000)
+            assert await Planner(backend, other.config).round() == 0  # it says so in the log, and makes nothing
+            assert await Planner(backend, app.config).round() > 0
+        assert ran == ["4111-1111"]
+
+    with FakeClock() as time:
+        asyncio.run(story(time))

@@ -41,6 +41,7 @@ def scheduler(
     import os
     import signal
 
+    from naq.cli.common import refuse_memory
     from naq.cli.logs import set_up
     from naq.cli.values import read_duration
     from naq.functional.scheduler import Scheduler
@@ -56,6 +57,8 @@ def scheduler(
         enable_ha=ha,
         app=None if app is None else load_app(app),
     )
+
+    refuse_memory(one.config)
 
     async def main() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from naq import clock
 from naq.backends import from_url
+from naq.config import Config
 from naq.config.fields import hide_credentials
 from naq.connections import settings
 from naq.exceptions import ConfigurationError, NaqException
@@ -72,6 +73,11 @@ class Scheduler:
         self._upkeep: Upkeep | None = None
         self._ran = False
         self._running = False
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._config
 
     @property
     def is_leader(self) -> bool:
