@@ -113,3 +113,30 @@ def double(number: int) -> int:
 def later_double(number: int) -> None:
     """Enqueues another function."""
     enqueue_sync(double, number)
+
+
+@app.on("order.*")
+@app.task
+async def on_order(order: dict[str, int]) -> None:
+    ran.append(f"order {order['number']}")
+
+
+@app.task
+async def long() -> str:
+    """Reports, does a step once, and sleeps without a slot."""
+    context = current_context()
+    context.progress(0.5, "half")
+    number = await context.step("count", _count)
+    await context.sleep(hours=1)
+    return f"after {number}"
+
+
+def _count() -> int:
+    ran.append("step")
+    return ran.count("step")
+
+
+@app.task(executor="process")
+def compute(number: int) -> int:
+    ran.append("compute")  # seen only where it runs in this process
+    return number * number

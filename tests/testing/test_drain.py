@@ -194,3 +194,30 @@ def test_it_needs_no_loop_or_says_what_to_write(jobs: Sandbox) -> None:
             jobs.drain_sync()
 
     asyncio.run(test())
+
+
+def test_events_reach_their_handlers(jobs: Sandbox) -> None:
+    async def test() -> None:
+        await app.event("order.placed").publish({"number": 7})
+        done = await jobs.drain(check=True)
+        assert [record.task for record in done.records] == ["market.on_order"]
+        await app.event("order.paid").publish({"number": 8})
+        await jobs.drain(check=True)
+        assert market.ran == ["order 7", "order 8"]
+
+    asyncio.run(test())
+
+
+def test_steps_progress_and_sleeping_without_a_slot(jobs: Sandbox) -> None:
+    job = market.long.enqueue_sync()
+    assert jobs.drain_sync().waiting == 1
+    jobs.drain_sync(advance=timedelta(hours=2), check=True)
+    assert job.result_sync(0) == "after 1"
+    assert market.ran == ["step"]
+
+
+def test_what_is_for_child_processes_runs_here(jobs: Sandbox) -> None:
+    job = market.compute.enqueue_sync(12)
+    jobs.drain_sync(check=True)
+    assert job.result_sync(0) == 144
+    assert market.ran == ["compute"]

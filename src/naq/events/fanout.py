@@ -59,7 +59,9 @@ class Fanout:
         """Go on where the one before stopped."""
         entry = await self._backend.entry(*CURSOR)
         if entry is None:
-            self._cursor, self._version = await self._backend.latest(), 0
+            # Kept from the first moment on: what is published after this leader's end is for the next one to find.
+            self._cursor = await self._backend.latest()
+            self._version = await self._backend.put(*CURSOR, self._cursor.encode(), expect=0) or 0
         else:
             self._cursor, self._version = entry.value.decode(), entry.version
         for entry in await self._backend.entries(WAITER):

@@ -8,12 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from naq import clock
 from naq.codec.reader import Reader
 from naq.codec.sealing import opened
+from naq.events.fanout import Fanout
 from naq.exceptions import ConfigurationError
 from naq.flow.resolver import Resolver
 from naq.job import JobRecord, JobState
+from naq.task.callbacks import TAKES
 from naq.task.function import find_known
 from naq.task.options import TaskOptions
 from naq.task.task import make_task
@@ -78,6 +82,7 @@ class Drain:
         self._at_once = at_once
         self._crew = worker.assemble(backend)
         self._keeper = Timekeeper(backend, worker.config, None, app, poll=0.0) if schedules else None
+        self._fanout: Fanout | None = None
         self._ran: Counter[str] = Counter()
         self._records: list[JobRecord] = []
 
@@ -101,8 +106,7 @@ class Drain:
         finally:
             halt.set()
             await self._crew.stop(halt, timeout=0.0)
-        left = sum(each.queued + each.scheduled + each.blocked for each in await self._backend.stats())
-        return Drained(runs=self._ran.total(), records=self._records, waiting=left)
+        return Drained(runs=self._ran.total(), records=self._records, waiting=await self._waiting())
 
     async def _is_over(self) -> bool:
         """Do the next thing; whether there is none."""
@@ -112,7 +116,10 @@ class Drain:
             for job_id in ran:
                 await self._note(job_id)
             return False
-        return not (await self._release() or await self._tick() or await self._hurry() or await self._advance())
+        for step in (self._release, self._hand_on, self._tick, self._hurry, self._advance):
+            if await step():
+                return False
+        return True
 
     async def _should_stop(self) -> bool:
         if self._limit is not None and self._ran.total() >= self._limit:
@@ -149,6 +156,17 @@ class Drain:
         await resolver.begin()
         return await resolver.audit() > 0
 
+    async def _hand_on(self) -> bool:
+        """Make jobs of the events that were published; whether there are more jobs now."""
+        before = await self._waiting()
+        if self._fanout is None:
+            self._fanout = Fanout(self._backend, self._config)
+            await self._fanout.begin()
+        return await self._fanout.step(wait=0.0) > 0 or await self._waiting() > before
+
+    async def _waiting(self) -> int:
+        return sum(stats.queued + stats.scheduled + stats.blocked for stats in await self._backend.stats())
+
     async def _tick(self) -> bool:
         return self._keeper is not None and await self._keeper.run_once() > 0
 
@@ -178,17 +196,32 @@ class Drain:
 
 
 class _Known(Tasks):
-    """The tasks of an app, its imports, and every function that this process has made jobs of."""
+    """The tasks of an app, its imports, and every function that this process has made jobs of.
+
+    Those for child processes run here: a child would know neither the place of the jobs nor what the test has patched.
+    """
 
     def __init__(self, app: Naq, modules: Sequence[str]) -> None:
         super().__init__(app, modules)
         self._made: dict[str, Task[..., Any]] = {}
 
     def find(self, name: str) -> Task[..., Any] | None:
-        task = super().find(name) or self._made.get(name)
-        if task is None and (known := find_known(name, ())) is not None:
+        if (made := self._made.get(name)) is not None:
+            return made
+        task = super().find(name)
+        if task is not None and task.in_process:
+            task = self._made[name] = _at_home(task, self._app)
+        elif task is None and (known := find_known(name, ())) is not None:
             task = self._made[name] = make_task(name, known.func, TaskOptions(), self._app)
         return task
+
+
+def _at_home(task: Task[..., Any], app: Naq) -> Task[..., Any]:
+    made = make_task(task.name, task.func, replace(task.declared, executor=None), app)
+    for moment in TAKES:
+        for callback in task.callbacks.at(moment):
+            made.callbacks.add(moment, callback)
+    return made
 
 
 class _ByHand(Worker):

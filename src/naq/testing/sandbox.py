@@ -20,6 +20,7 @@ from naq.testing.stage import Stage
 
 if TYPE_CHECKING:
     from naq.app import Naq
+    from naq.backends.base import Backend
     from naq.config import Config
     from naq.handle import Job
     from naq.testing.clock import FakeClock
@@ -227,6 +228,13 @@ class Sandbox:
     def start_broker(self) -> None:
         """It is there again, with all it had."""
         self._switch(False)
+
+    async def opened(self, backend: Backend) -> None:
+        """Make the app's event handlers known, as a worker does at its start; called by the connection."""
+        if (declared := self.app.handles) is not None:
+            from naq.events.handling import register
+
+            await register(backend, self.config, list(declared.all.values()))
 
     def before(self) -> None:
         """Something is about to be enqueued; called by the connection.

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class Witness(Protocol):
-    """Who is told of every enqueue."""
+    """Who is told of every connection and every enqueue."""
+
+    async def opened(self, backend: Backend) -> None:
+        """`backend` is open, on one more event loop."""
+        ...
 
     def before(self) -> None:
         """Something is about to be stored; raising keeps it from that."""
@@ -34,7 +38,9 @@ class Stage(Connection):
         self._witness: Final = witness
 
     async def _opened(self) -> Backend:
-        return cast("Backend", Watched(await super()._opened(), self._witness))
+        backend = await super()._opened()
+        await self._witness.opened(backend)
+        return cast("Backend", Watched(backend, self._witness))
 
 
 class Watched:

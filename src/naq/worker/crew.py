@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -172,9 +173,12 @@ class Crew:
 
         For tests. The claims are not kept by anybody: they need a lease that lasts.
         """
+        context = copy_context()  # the caller's goes on without the ground that jobs stand on
+        context.run(set_ground, self._noting)
+        self._noting.start()
         claims = await self._backend.fetch(queues, limit=limit, lease=self._config.lease, wait=0.0)
         for claim in claims:
-            self._executor.start(claim)
+            context.run(self._executor.start, claim)
         await self.flights.drained()
         await self._journal.flush()
         return [claim.job.id for claim in claims]
