@@ -328,3 +328,32 @@ def test_what_a_schedule_keeps_is_sealed_as_jobs_are() -> None:
 
     with FakeClock() as time:
         asyncio.run(story(time))
+
+
+def test_a_schedule_that_nobody_can_read_keeps_no_job_and_no_other_schedule() -> None:
+    async def story(time: FakeClock) -> None:
+        app = make_app()
+        ran: list[str] = []
+
+        @app.cron("* * * * *", name="too-much", args=["x" * 2_000_000])
+        @app.cron("* * * * *", name="good", args=["good"])
+        @app.task(name="say")
+        async def say(what: str) -> None:
+            ran.append(what)
+
+        async with app:
+            backend = await app.connect()
+            broken = await app.schedules.create("broken", say.call("broken"), interval=60)
+            assert len(await broken.upcoming(2)) == 2
+            await backend.put("schedule", "broken", b"no schedule")
+            async with working(app):
+                await until(lambda: jobs_of(backend, "good"), "the good one")
+                await time.pass_time(60)
+                await until(partial(_has, ran, 2), "both to run")
+            assert sorted(ran) == ["broken", "good"]
+            assert len(await jobs_of(backend, "good")) > 2
+            assert [kept.name for kept in await app.schedules.list()] == ["good"]
+            assert await broken.delete()
+
+    with FakeClock(1_800_000_000.0) as time:
+        asyncio.run(story(time))

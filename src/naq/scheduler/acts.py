@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
 from typing import Final
@@ -10,7 +11,7 @@ from naq import clock
 from naq.codec.envelope import Envelope
 from naq.config import Config
 from naq.config.suggest import hint
-from naq.exceptions import ConfigurationError, NaqException, ScheduleNotFoundError
+from naq.exceptions import ConfigurationError, NaqException, ScheduleNotFoundError, SerializationError
 from naq.job import JobSpec
 from naq.names import check_token
 from naq.scheduler.planner import KIND, Keeping, Planner
@@ -20,6 +21,8 @@ from naq.schedules.kept import Kept, Template, backfill_id, decode_kept, encode_
 from naq.schedules.moves import Step
 from naq.schedules.slots import slots
 from naq.schedules.timetable import Timetable
+
+log = logging.getLogger("naq.scheduler")
 
 MOST_FILLED: Final = 10_000  # slots of one backfill
 _TRIES: Final = 20  # as the planner's
@@ -58,8 +61,14 @@ class Acts:
         return decode_kept(entry.value)
 
     async def all(self) -> list[Kept]:
-        """Every schedule, by name."""
-        return [decode_kept(entry.value) for entry in await self.backend.entries(KIND)]
+        """Every schedule, by name; one that cannot be read is left out, and logged."""
+        found: list[Kept] = []
+        for entry in await self.backend.entries(KIND):
+            try:
+                found.append(decode_kept(entry.value))
+            except SerializationError as error:
+                log.warning("schedule %s: %s; it can only be deleted", entry.key, error)
+        return found
 
     async def change(self, name: str, move: Callable[[Kept, float], Step]) -> Kept:
         """Apply `move`, then take out of the broker what it makes void, then store what follows from it."""
@@ -93,7 +102,10 @@ class Acts:
         entry = await self.backend.entry(KIND, check_token("schedule", name))
         while entry is not None:
             if await self.backend.remove(KIND, name, expect=entry.version):
-                kept, now = decode_kept(entry.value), clock.now()
+                try:
+                    kept, now = decode_kept(entry.value), clock.now()
+                except SerializationError:  # nobody knows which jobs were its
+                    return True
                 await self._take_out(Step(kept, cancel=[tick for tick in kept.ahead if tick.due > now]))
                 return True
             entry = await self.backend.entry(KIND, name)

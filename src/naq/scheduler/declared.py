@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
+from naq.exceptions import NaqConnectionError, NaqException
 from naq.names import check_token
 from naq.scheduler.acts import Acts
 from naq.scheduler.handle import make_template
@@ -54,7 +55,12 @@ async def reconcile(acts: Acts, app: str, declared: Collection[Declared]) -> int
     """
     done = 0
     for each in declared:
-        done += await _bring(acts, app, each)
+        try:
+            done += await _bring(acts, app, each)
+        except NaqConnectionError:
+            raise
+        except NaqException as error:  # one that cannot be must not keep the others, nor the jobs of any
+            log.error("schedule %s, as the code has it, cannot be: %s", each.name, error)
     names = {each.name for each in declared}
     if names:
         for kept in await acts.all():
