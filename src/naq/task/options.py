@@ -102,9 +102,10 @@ class JobSettings(TypedDict, total=False):
         unique: a key, any JSON value: while there is a job of it, none is added, and the handle is on that one
             (docs/limits.md). Default for the options below: what the task's `unique_by` says, else all arguments.
         unique_while: "waiting", or "active" (default): until it has ended.
-        unique_for: one job of the key in this time (seconds or timedelta), whatever becomes of it; also `throttle`.
-        debounce: run this long after the last call of the key, with its arguments; at the latest `debounce_max`
-            (default: ten times as long) after the first.
+        unique_for, throttle: two names of one thing: one job of the key in this time (seconds or timedelta), whatever
+            becomes of it.
+        debounce: run this long after the last call of the key, with its arguments;
+        debounce_max: and at the latest this long after the first (default: ten times `debounce`).
         depends_on: jobs (or their ids, or calls of the same batch) that have to end first (docs/workflows.md).
         on_parent_failure: what becomes of it when one of them does not succeed: "fail" (default), "run_anyway" or
             "cancel".
