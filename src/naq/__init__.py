@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         UnknownTask,
         WorkerLost,
     )
-    from naq.flow.compose import Group, chain, first_completed, gather, group, map  # noqa: A004 - naq.map
+    from naq.flow.compose import Group, chain, chain_sync, first_completed, gather, group, group_sync, map, map_sync
     from naq.functional.cancel import cancel_scheduled_job, cancel_scheduled_job_sync
     from naq.functional.connect import connect, connect_sync, disconnect, disconnect_sync
     from naq.functional.enqueue import enqueue, enqueue_at, enqueue_at_sync, enqueue_in, enqueue_in_sync, enqueue_sync
@@ -133,6 +133,7 @@ __all__ = [
     "cancel_scheduled_job",
     "cancel_scheduled_job_sync",
     "chain",
+    "chain_sync",
     "connect",
     "connect_sync",
     "current_context",
@@ -150,20 +151,22 @@ __all__ = [
     "first_of",
     "gather",
     "group",
+    "group_sync",
     "list_workers",
     "list_workers_sync",
     "load_config",
+    "map",
+    "map_sync",
     "modify_scheduled_job",
     "modify_scheduled_job_sync",
     "pause_scheduled_job",
     "pause_scheduled_job_sync",
-    "map",
     "purge_queue",
     "purge_queue_sync",
-    "resume_scheduled_job",
-    "resume_scheduled_job_sync",
     "result_of",
     "results_of",
+    "resume_scheduled_job",
+    "resume_scheduled_job_sync",
     "schedule",
     "schedule_sync",
     "setup_logging",
@@ -172,10 +175,13 @@ __all__ = [
 # Where each name lives; whatever is not here is an exception.
 _HOMES = {
     "map": "naq.flow.compose",
+    "map_sync": "naq.flow.compose",
     "group": "naq.flow.compose",
+    "group_sync": "naq.flow.compose",
     "gather": "naq.flow.compose",
     "first_completed": "naq.flow.compose",
     "chain": "naq.flow.compose",
+    "chain_sync": "naq.flow.compose",
     "Group": "naq.flow.compose",
     "AttemptError": "naq.job",
     "Call": "naq.task",

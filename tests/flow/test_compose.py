@@ -9,7 +9,8 @@ import pytest
 from flow_tools import Place, play, working
 
 import naq
-from naq import ConfigurationError, JobExecutionError, JobState, Naq, ParentFailed, Queue, ResultTimeout
+from naq import CancelResult, ConfigurationError, JobExecutionError, JobState, Naq, ParentFailed, Queue, ResultTimeout
+from naq.flow.cancel import Cancelled
 
 
 class Tasks:
@@ -194,5 +195,32 @@ def test_in_a_child_process():
         async with app, working(app, concurrency=1):
             first = await crunch.enqueue(3)
             assert await (await crunch.enqueue(naq.result_of(first))).result(60) == 81
+
+    play(body)
+
+
+def test_without_an_event_loop(place: Place):
+    """The same from a thread that has none."""
+
+    async def body() -> None:
+        app = place.make()
+        tasks = Tasks(app)
+
+        def plain() -> tuple[int, int, int]:
+            jobs = naq.chain_sync(tasks.double.call(1), tasks.double.call(naq.PREVIOUS))
+            group = naq.group_sync(*(tasks.double.call(n) for n in range(3)), then=tasks.add.call(naq.RESULTS))
+            lines = naq.map_sync(tasks.double, range(4), concurrency=2, then=tasks.add.call(naq.RESULTS))
+            assert group.then is not None
+            assert lines.then is not None
+            child = tasks.double.enqueue_sync(naq.result_of(jobs[-1]))
+            waiting = tasks.double.options(delay=3600).enqueue_sync(1)
+            below = tasks.double.enqueue_sync(naq.result_of(waiting))
+            assert waiting.cancel_sync(tree=True) is CancelResult.REMOVED
+            assert below.status_sync() is JobState.CANCELLED
+            assert app.cancel_where_sync(task="nothing") == Cancelled()
+            return child.result_sync(30), group.then.result_sync(30), lines.then.result_sync(30)
+
+        async with app, working(app):
+            assert await asyncio.to_thread(plain) == (8, 6, 12)
 
     play(body)

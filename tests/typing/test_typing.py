@@ -43,7 +43,7 @@ def test_lines_that_must_fail_fail_and_no_others_do() -> None:
 
 
 def test_what_users_write_is_clean() -> None:
-    assert check(str(HERE / "positive.py")) == []
+    assert check(str(HERE / "positive.py"), str(HERE / "positive_workflows.py")) == []
 
 
 def test_what_users_write_can_be_declared() -> None:

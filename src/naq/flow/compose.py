@@ -13,7 +13,7 @@ from naq.connections import Host, settings, shared
 from naq.exceptions import ConfigurationError, NaqException
 from naq.handle import Job
 from naq.job import JobState
-from naq.task.call import Call, send
+from naq.task.call import Call, send, send_sync
 from naq.task.parents import ResultOf, Wanted
 from naq.task.task import Sender
 
@@ -89,18 +89,14 @@ async def chain(*calls: Call[Any], on_parent_failure: ParentFailure = _POLICY) -
         ConfigurationError: there is no call, or the first one uses `PREVIOUS`.
         NaqException: as `enqueue_many`; nothing was stored.
     """
-    if not calls:
-        raise ConfigurationError("a chain needs a call at least: naq.chain(task.call(...), ...)")
-    linked: list[Call[Any]] = []
-    for call in calls:
-        linked.append(_behind(call, linked[-1:], on_parent_failure) if linked else call)
-    return await send(_host(calls), linked)
+    return await send(_host(calls), _linked(calls, on_parent_failure))
 
 
-@overload
-async def group(*calls: Call[R], on_parent_failure: ParentFailure = ...) -> Group[R]: ...
-@overload
-async def group(*calls: Call[R], then: Call[Any], on_parent_failure: ParentFailure = ...) -> Group[R]: ...
+def chain_sync(*calls: Call[Any], on_parent_failure: ParentFailure = _POLICY) -> list[Job[Any]]:
+    """`chain` for code without an event loop; safe in threads."""
+    return send_sync(_host(calls), _linked(calls, on_parent_failure), instead="await naq.chain(...)")
+
+
 async def group(*calls: Call[R], then: Call[Any] | None = None, on_parent_failure: ParentFailure = _POLICY) -> Group[R]:
     """Enqueue `calls` to run side by side, and `then` to follow when all of them have ended.
 
@@ -116,13 +112,14 @@ async def group(*calls: Call[R], then: Call[Any] | None = None, on_parent_failur
     Raises:
         NaqException: as `enqueue_many`; nothing was stored.
     """
-    every: list[Call[Any]] = [*calls]
-    if then is not None:
-        every.append(_behind(then, calls, on_parent_failure))
-    if not every:
-        return Group([], None)
-    jobs = await send(_host(every), every)
-    return Group(jobs, None) if then is None else Group(jobs[:-1], jobs[-1])
+    every = _with_last(calls, then, on_parent_failure)
+    return _grouped(await send(_host(every), every) if every else [], then)
+
+
+def group_sync(*calls: Call[R], then: Call[Any] | None = None, on_parent_failure: ParentFailure = _POLICY) -> Group[R]:
+    """`group` for code without an event loop; safe in threads."""
+    every = _with_last(calls, then, on_parent_failure)
+    return _grouped(send_sync(_host(every), every, instead="await naq.group(...)") if every else [], then)
 
 
 async def map(  # noqa: A001 - as naq.map, beside naq.group and naq.chain
@@ -147,15 +144,19 @@ async def map(  # noqa: A001 - as naq.map, beside naq.group and naq.chain
         ConfigurationError: `concurrency` is less than 1.
         NaqException: as `enqueue_many`; nothing was stored.
     """
-    if concurrency < 1:
-        raise ConfigurationError(f"concurrency is {concurrency}; at least one item has to run at a time")
-    calls: list[Call[R]] = []
-    for at, item in enumerate(items):
-        call = task.call(item)
-        calls.append(call if at < concurrency else _behind(call, [calls[at - concurrency]], "run_anyway"))
-    if then is None:
-        return await group(*calls)
-    return await group(*calls, then=then, on_parent_failure=on_parent_failure)
+    return await group(*_lines(task, items, concurrency), then=then, on_parent_failure=on_parent_failure)
+
+
+def map_sync(
+    task: Sender[[T], R],
+    items: Iterable[T],
+    *,
+    concurrency: int,
+    then: Call[Any] | None = None,
+    on_parent_failure: ParentFailure = _POLICY,
+) -> Group[R]:
+    """`map` for code without an event loop; safe in threads."""
+    return group_sync(*_lines(task, items, concurrency), then=then, on_parent_failure=on_parent_failure)
 
 
 @overload
@@ -219,6 +220,36 @@ async def first_completed(*jobs: Job[R], timeout: float | None = None) -> Job[R]
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _linked(calls: Sequence[Call[Any]], policy: ParentFailure) -> list[Call[Any]]:
+    """`calls`, each behind the one before."""
+    if not calls:
+        raise ConfigurationError("a chain needs a call at least: naq.chain(task.call(...), ...)")
+    linked: list[Call[Any]] = []
+    for call in calls:
+        linked.append(_behind(call, linked[-1:], policy) if linked else call)
+    return linked
+
+
+def _with_last(calls: Sequence[Call[Any]], then: Call[Any] | None, policy: ParentFailure) -> list[Call[Any]]:
+    """`calls`, and `then` behind all of them."""
+    return [*calls] if then is None else [*calls, _behind(then, calls, policy)]
+
+
+def _grouped(jobs: list[Job[Any]], then: Call[Any] | None) -> Group[Any]:
+    return Group(jobs, None) if then is None else Group(jobs[:-1], jobs[-1])
+
+
+def _lines(task: Sender[[T], R], items: Iterable[T], concurrency: int) -> list[Call[R]]:
+    """A call for each of `items`, in `concurrency` lines."""
+    if concurrency < 1:
+        raise ConfigurationError(f"concurrency is {concurrency}; at least one item has to run at a time")
+    calls: list[Call[R]] = []
+    for at, item in enumerate(items):
+        call = task.call(item)
+        calls.append(call if at < concurrency else _behind(call, [calls[at - concurrency]], "run_anyway"))
+    return calls
 
 
 def _behind(call: Call[Any], parents: Sequence[Call[Any]], policy: ParentFailure) -> Call[Any]:
