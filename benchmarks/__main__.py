@@ -1,4 +1,4 @@
-"""python -m benchmarks drain|enqueue|latency|memory|backlog|idle|import|all|setup|report. See docs/benchmarks.md."""
+"""python -m benchmarks MEASURE|all|setup|report, with the measures below. See docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from benchmarks import environment, measure, targets
 from benchmarks.measures.backlog import backlog
+from benchmarks.measures.delays import delays
 from benchmarks.measures.drain import drain
 from benchmarks.measures.enqueue import enqueue
 from benchmarks.measures.idle import idle
@@ -24,7 +25,7 @@ JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower 
 MEMORY_JOBS = 100_000
 LARGEST_BACKLOG = 1_000_000
 MARK, END = "<!-- results -->", "<!-- end of results -->"
-MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "idle", "import")
+MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "import")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +52,7 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
         "latency": lambda: latency(systems, count),
         "memory": lambda: memory(queues, options.jobs or MEMORY_JOBS),
         "backlog": lambda: backlog(growing, options.jobs or LARGEST_BACKLOG, count),
+        "delays": lambda: delays(options.jobs or LARGEST_BACKLOG, 1),
         "idle": lambda: idle(queues, count),
         "import": lambda: imports(count),
     }

@@ -112,6 +112,9 @@ TARGETS: tuple[tuple[str, str, float, Callable[[Find], float]], ...] = (
         GROWTH,
         lambda find: find("memory", "growth_mb", "naq", jobs=100_000),
     ),
+    ("delayed jobs taken in, a second", ">=", 15_000, lambda find: find("delays", "in_per_s", "naq")),
+    ("broker with 1,000,000 delays, percent of a core", "<", 2, lambda find: find("delays", "idle_percent", "naq")),
+    ("5,000 a second due: the latest, ms", "<=", 1_000, lambda find: find("delays", "late_max_ms", "naq")),
     ("idle worker, percent of a core", "<", 1, lambda find: find("idle", "worker_percent", "naq")),
     ("`import naq` over a bare Python, ms", "<", 60, lambda find: find("import", "import_ms", "naq")),
 )
