@@ -89,3 +89,12 @@ def test_a_scheduler_by_itself(naq: Naqs) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_is_due_next(naq: Naqs) -> None:
+    """By queue and by time, whatever the order in which they came."""
+    ids = {hours: naq("enqueue", "hello", "--in", f"{hours}h", "--queue", "q").out.strip() for hours in (3, 1, 2)}
+    naq("enqueue", "hello", "--in", "30m", "--queue", "other")
+    naq("enqueue", "hello", "--queue", "q")
+    assert naq("jobs", "list", "--queue", "q", "--due", "-q").lines == [ids[1], ids[2], ids[3]]
+    assert naq("jobs", "list", "--queue", "q", "--due", "-q", "-n", "1").lines == [ids[1]]

@@ -41,19 +41,26 @@ def list_(
     *,
     which: Filter = NONE,
     limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    due: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     common: Common = DEFAULT,
 ) -> None:
     """List jobs: those that wait or run, then those that have ended, the newest first.
 
     Example: naq jobs list --queue mail --state failed,retrying
+    Example: naq jobs list --queue mail --due
 
     Args:
         limit: At most so many.
+        due: Those that wait for a time, the one that is due next first. Looks at all of them.
     """
     wanted, config = read(which), settings_of(common)
 
     async def act(backend: Backend) -> list[JobView]:
-        found = await find(backend, config, wanted, limit=limit)
+        if due:
+            waiting = await find(backend, config, wanted, within=(JobState.SCHEDULED, JobState.RETRYING))
+            found = sorted(waiting, key=lambda record: record.run_at)[:limit]
+        else:
+            found = await find(backend, config, wanted, limit=limit)
         if not found and which.given:
             await say_nothing_fits(backend, wanted)
         return [view(record, config) for record in found]
