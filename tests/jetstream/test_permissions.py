@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from naq import CancelResult, JobExecutionError, JobState, Naq, NaqConnectionError, SnoozeJob, current_context
+from naq import (
+    CancelResult,
+    JobExecutionError,
+    JobState,
+    Naq,
+    NaqConnectionError,
+    SnoozeJob,
+    current_context,
+    result_of,
+)
 from naq.backends.nats.broker.binary import find_binary
 from naq.backends.nats.broker.ports import free_ports
 from naq.worker import Worker
@@ -94,6 +103,8 @@ def test_the_rights_of_the_page_are_enough(server: Server, request: pytest.Fixtu
             jobs = [await work.options(job_id="chosen").enqueue(0), await work.enqueue(1), await work.enqueue(3)]
             jobs += await work.enqueue_many([work.call(number) for number in range(4, 600)])
             assert [await job.result(timeout=TIMEOUT) for job in jobs] == [0, 1, *range(3, 600)]
+            chained = await work.enqueue(result_of(await work.options(depends_on=["chosen"]).enqueue(5)))
+            assert await chained.result(timeout=TIMEOUT) == 5
             failed = await work.options(retries=0).enqueue(2)
             with pytest.raises(JobExecutionError, match="never"):
                 await failed.result(timeout=TIMEOUT)
