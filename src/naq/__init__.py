@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from naq.app import Naq
     from naq.backends.base import CancelResult, WorkerInfo
     from naq.client import SyncClient
+    from naq.codec.streamed import Streamed
     from naq.config import Config, load_config
     from naq.context import Context, current_context
     from naq.exceptions import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         ScheduleNotFoundError,
         SerializationError,
         SnoozeJob,
+        StreamRestarted,
         TaskOutcome,
         TaskTimeoutError,
         UnknownTask,
@@ -121,6 +123,8 @@ __all__ = [
     "Scheduler",
     "SerializationError",
     "SnoozeJob",
+    "StreamRestarted",
+    "Streamed",
     "SyncClient",
     "Task",
     "TaskOutcome",
@@ -196,6 +200,7 @@ _HOMES = {
     "Queue": "naq.functional.queue",
     "RESULTS": "naq.task.parents",
     "Retry": "naq.retry",
+    "Streamed": "naq.codec.streamed",
     "SyncClient": "naq.client",
     "Task": "naq.task",
     "Worker": "naq.functional.worker",

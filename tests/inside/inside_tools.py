@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from naq import Naq
+from naq import Naq, sync
+from naq.connections import close_all
 from naq.testing.broker import bundled_server
 from naq.worker import Worker
 
@@ -43,6 +44,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     else:
         with bundled_server() as server:
             yield Place(server.url)
+            sync.run("", close_all)  # what sync calls have opened
 
 
 @asynccontextmanager
@@ -64,5 +66,5 @@ async def working(app: Naq, **options: Any) -> AsyncGenerator[Worker]:
 async def until(holds: Callable[[], Awaitable[object]]) -> None:
     """Wait until `holds`."""
     async with asyncio.timeout(DEADLINE):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110  it is asked of a broker, which tells nobody
             await asyncio.sleep(0.02)

@@ -197,9 +197,9 @@ def test_artifacts_of_every_kind_of_source(place: Place, tmp_path: Path) -> None
             assert "path.bin" not in {artifact.name for artifact in await job.artifacts()}
             with pytest.raises(SerializationError, match="not there any more"):
                 await found["path.bin"].read()
-            assert list(tmp_path.glob("*.part")) == []
 
     asyncio.run(main())
+    assert list(tmp_path.glob("*.part")) == []
 
 
 def test_of_an_artifact_that_cannot_be_kept_nothing_remains(place: Place) -> None:

@@ -185,7 +185,7 @@ def test_a_new_message_is_worth_a_write() -> None:
 @pytest.mark.parametrize("given", [{"value": -0.1}, {"value": 1.01}, {"percent": 101}, {"value": float("nan")}])
 def test_progress_out_of_range_is_refused(given: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="0 to 1"):
-        Context(job_id="j", task="t").progress(**given)
+        Context(job_id="j", task="t").progress(given.get("value"), percent=given.get("percent"))
 
 
 def test_outside_a_worker_it_says_what_is_missing() -> None:

@@ -25,16 +25,21 @@ COMMANDS: Final = {
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
     "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),
+    "events": ("naq.cli.events:app", "Publish events, see them, and who handles them."),
     "queues": ("naq.cli.queues:app", "Look at queues, pause them, limit them, empty them."),
     "workers": ("naq.cli.workers:app", "See who works, and tell them to go."),
     "dead": ("naq.cli.dead:app", "Jobs that failed for good, and messages that are no jobs."),
-    "tasks": ("naq.cli.tasks:app", "See what an app can do."),
+    "tasks": ("naq.cli.tasks:app", "See what an app can do, and try it."),
+    "top": ("naq.cli.top:top", "Watch queues, running jobs and failures, live."),
+    "bench": ("naq.cli.bench:bench", "Measure what this broker and machine can do."),
+    "job-control": ("naq.cli.job_control:job_control", "Choose a job and what to do with it."),
     "broker": ("naq.cli.broker:app", "Check the broker, see what naq makes on it, and run one."),
     "doctor": ("naq.cli.doctor:doctor", "Check everything and say what to do."),
     "config": ("naq.cli.config:app", "See the settings in force, and where each comes from."),
     "completion": ("naq.cli.completion:completion", "Print a script that completes naq's commands in a shell."),
     "version": ("naq.cli.version:version", "Print the versions of naq, Python and the libraries that matter."),
     "purge": ("naq.cli.old_names:purge", "Remove every waiting job of these queues (naq queues purge)."),
+    "list-scheduled": ("naq.cli.old_names:list_scheduled", "List the jobs that wait for a time."),
     "list-workers": ("naq.cli.old_names:list_workers", "List the workers that run now (naq workers list)."),
 }
 
@@ -58,7 +63,7 @@ def build(args: Sequence[str] = ()) -> App:
 def run(args: Sequence[str]) -> int:
     """Run the command that `args` name; its exit code. Errors are one line on stderr, with --debug a traceback."""
     debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    args = _take_profile([arg for arg in args if arg != "--debug"])
     try:
         result: object = build(args)(args, exit_on_error=False, print_error=False, help_on_error=False)
         sys.stdout.flush()
@@ -80,6 +85,18 @@ def run(args: Sequence[str]) -> int:
         _say(f"this is a bug in naq {__version__}, please report it with the lines above ({type(error).__name__})")
         return exit_for(error)
     return result if isinstance(result, int) else Exit.DONE
+
+
+def _take_profile(args: list[str]) -> list[str]:
+    """``naq --profile NAME COMMAND``: for every command, those among them that have no such option."""
+    match args:
+        case ["--profile", name, *rest] if rest:
+            os.environ["NAQ_PROFILE"] = name
+            return rest
+        case [first, *rest] if first.startswith("--profile=") and rest:
+            os.environ["NAQ_PROFILE"] = first.removeprefix("--profile=")
+            return rest
+    return args
 
 
 def _path(args: Sequence[str]) -> str:

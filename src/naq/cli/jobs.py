@@ -28,6 +28,9 @@ app = make_group("jobs", "Look at jobs, wait for them, cancel them, run them aga
 
 add(app, "naq.cli.why:why", "why", "Say what keeps a job from running, and what to type next.")
 add(app, "naq.cli.follow:follow_command", "follow", "Print what becomes of a job as it happens, until it has ended.")
+add(app, "naq.cli.job_logs:logs", "logs", "Print the log lines kept with a job.")
+add(app, "naq.cli.artifacts:artifacts", "artifacts", "List the files kept with a job.")
+add(app, "naq.cli.artifacts:download", "download", "Write a file kept with a job to a file here.")
 add(app, "naq.cli.tree:tree", "tree", "Draw a job with all that it hangs together with.")
 add(app, "naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
 add(app, "naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")

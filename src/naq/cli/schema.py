@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
+from naq.cli.artifacts import ArtifactView
+from naq.cli.events import EventView, HandlerView
+from naq.cli.job_logs import LineView
 from naq.cli.schedule_text import ScheduleView, SlotView
 from naq.cli.tree import TreeView
 from naq.cli.views import (
@@ -14,9 +17,11 @@ from naq.cli.views import (
     Enqueued,
     JobView,
     LetterView,
+    Measure,
     QueueView,
     Setting,
     Step,
+    Top,
     TaskView,
     WorkerView,
 )  # fmt: skip
@@ -31,6 +36,8 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "jobs wait": JobView,
     "jobs follow": Step,
     "jobs export": JobView,
+    "jobs logs": LineView,
+    "jobs artifacts": list[ArtifactView],
     "jobs why": WhyView,
     "jobs tree": TreeView,
     "jobs cancel": list[Change],
@@ -46,6 +53,9 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "schedules resume": list[Change],
     "schedules skip": list[Change],
     "schedules delete": list[Change],
+    "events list": list[EventView],
+    "events handlers": list[HandlerView],
+    "events forget": list[Change],
     "queues list": list[QueueView],
     "queues show": QueueView,
     "queues pause": list[Change],
@@ -54,6 +64,14 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "queues purge": list[Change],
     "workers list": list[WorkerView],
     "workers show": WorkerView,
+    "top": Top,
+    "bench": list[Measure],
+    "job-control": list[Change],
+    "list-scheduled": list[JobView],
+    "list-workers": list[WorkerView],
+    "purge": list[Change],
+    "tasks run": JobView,
+    "dead edit": list[Change],
     "workers drain": list[Change],
     "workers stop": list[Change],
     "dead list": list[LetterView],
@@ -73,7 +91,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
     views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
-    views += [ScheduleView, SlotView, TreeView, Step]
+    views += [ScheduleView, SlotView, TreeView, Step, Top, Measure]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():

@@ -1,6 +1,6 @@
 """Files of a job: stored in chunks as they come, read in chunks as they are asked for, never whole in memory.
 
-Each chunk is an entry, and so is what is known of the whole, written last (docs/adr/0011).
+Each chunk is an entry, and so is what is known of the whole, written last (docs/adr/0013).
 """
 
 from __future__ import annotations

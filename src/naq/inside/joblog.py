@@ -13,23 +13,28 @@ from naq.inside.notes import Line
 
 #: Our own loggers say nothing that is a job's, but for those that jobs are given.
 _OURS, _JOBS = "naq.", "naq.task."
-_SEEN: Final = "_naq_kept"
 _TRACEBACKS: Final = logging.Formatter()
 
 
 class JobLogHandler(logging.Handler):
     """Keeps what is logged inside a job, in its coroutine, its thread, or its process. All else passes by."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = threading.local()  # by thread: a record passes all handlers in one
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep `record`, if a job's code logged it."""
         context = find_context()
-        if context is None or find_ground() is None or vars(record).get(_SEEN):
+        if context is None or find_ground() is None:
             return
         if record.process != os.getpid():  # a child process said it, and has kept it itself
             return
         if record.name.startswith(_OURS) and not record.name.startswith(_JOBS):
             return
-        vars(record)[_SEEN] = True  # it may come by the root logger as well
+        if getattr(self._last, "record", None) is record:  # it comes by the root logger as well
+            return
+        self._last.record = record
         try:
             text = record.getMessage()
             if record.exc_info and record.exc_info[0] is not None:
