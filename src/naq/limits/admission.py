@@ -23,24 +23,25 @@ class Tokens(Struct, frozen=True):
 
     Attributes:
         bucket: as it is from now on.
-        got: tokens that were handed out; 0: none, and then:
+        got: tokens that were handed out, good until `until`; 0: none, and then:
         back: times at which to come back;
         closed: the time before which nobody gets one (now or earlier: those who have waited do).
     """
 
     bucket: Bucket
     got: int
+    until: float = 0.0
     back: tuple[float, ...] = ()
     closed: float = 0.0
 
 
 def ask_rate(there: Bucket, now: float, *, want: int, waited: bool, back: int = 1) -> Tokens:
     """Ask for up to `want` tokens; where there are none, for `back` times at which to come back."""
-    after, got = bucket.take(there, now, want, waited=waited)
+    after, got, until = bucket.take(there, now, want, waited=waited)
     if got:
-        return Tokens(after, got)
+        return Tokens(after, got, until)
     after, times = bucket.put_off(there, now, back)
-    return Tokens(after, 0, tuple(times), bucket.available_at(there, now))
+    return Tokens(after, 0, now, tuple(times), bucket.available_at(there, now))
 
 
 class Permits(Struct, frozen=True):

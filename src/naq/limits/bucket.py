@@ -17,6 +17,8 @@ from naq.limits.rates import Rate
 
 PARTS: Final = 50  # of a rate's time: how finely what was handed out is remembered; it costs 2 % of the rate
 LEASE_PART: Final = 0.05  # of a rate's time that a lease of tokens is good for ...
+LEASE_PLENTY: Final = 0.5  # ... while no more than half of the rate is used ...
+PLENTY: Final = 0.5  # of the count: free tokens beside those of the lease, for a long lease
 LEASE_MOST: Final = 1.0  # ... and seconds it is at most
 LEASE_SHARE: Final = 0.1  # of the count: what one worker may hold, so that none of a fleet takes all
 KEPT_BACK: Final = 0.1  # of the count: tokens for those only who have waited before
@@ -77,9 +79,12 @@ def lifetime(bucket: Bucket, now: float) -> float:
     return max(bucket.seconds + LEASE_MOST, bucket.line - now) + 1.0
 
 
-def lease_of(seconds: float) -> float:
-    """Seconds that a lease of tokens is good for, where a rate counts over `seconds`."""
-    return min(seconds * LEASE_PART, LEASE_MOST)
+def lease_of(seconds: float, *, plenty: bool = False) -> float:
+    """Seconds that a lease of tokens is good for, where a rate counts over `seconds`.
+
+    A long lease keeps its tokens from others for longer, which is no loss where there are `plenty`.
+    """
+    return min(seconds * (LEASE_PLENTY if plenty else LEASE_PART), LEASE_MOST)
 
 
 def taken(bucket: Bucket, now: float) -> int:
@@ -88,8 +93,8 @@ def taken(bucket: Bucket, now: float) -> int:
     return sum(count for until, count in bucket.used if until > since)
 
 
-def take(bucket: Bucket, now: float, want: int, *, waited: bool, leased: bool = True) -> tuple[Bucket, int]:
-    """Hand out up to `want` tokens; how many it were. One is used at once; several are good for a lease.
+def take(bucket: Bucket, now: float, want: int, *, waited: bool, leased: bool = True) -> tuple[Bucket, int, float]:
+    """Hand out up to `want` tokens; how many, and until when they are good. One is used at once; several have a lease.
 
     `leased`: False where all of them are used at once, and none is kept.
 
@@ -100,9 +105,10 @@ def take(bucket: Bucket, now: float, want: int, *, waited: bool, leased: bool = 
         free -= max(1, int(bucket.count * KEPT_BACK))
     got = min(want, free, max(1, int(bucket.count * LEASE_SHARE)) if leased else want)
     if got <= 0:
-        return bucket, 0
-    until = now + (lease_of(bucket.seconds) if leased and got > 1 else 0.0)
-    return msgspec.structs.replace(bucket, used=_with(bucket, until, got, now)), got
+        return bucket, 0, now
+    plenty = free - got >= bucket.count * PLENTY
+    until = now + (lease_of(bucket.seconds, plenty=plenty) if leased and got > 1 else 0.0)
+    return msgspec.structs.replace(bucket, used=_with(bucket, until, got, now)), got, until
 
 
 def _with(bucket: Bucket, until: float, count: int, now: float) -> tuple[tuple[float, int], ...]:

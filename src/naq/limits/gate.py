@@ -123,7 +123,7 @@ async def _charge(backend: Backend, gate: Gate, rate: Rate, count: int) -> None:
     def work(value: bytes | None) -> tuple[bytes | None, float | None, float]:
         now = clock.now()
         there = bucket.read(value, gate.task, rate)
-        after, got = bucket.take(there, now, count, waited=True, leased=False)
+        after, got, _ = bucket.take(there, now, count, waited=True, leased=False)
         if got < count:
             return None, None, max(bucket.available_at(there, now, count) - now, 0.001)
         return bucket.write(after), bucket.lifetime(after, now), 0.0
@@ -143,7 +143,7 @@ async def _admit(backend: Backend, gate: Gate, rate: Rate, count: int) -> int:
 
     def work(value: bytes | None) -> tuple[bytes | None, float | None, int]:
         now = clock.now()
-        after, got = bucket.take(bucket.read(value, gate.task, rate), now, count, waited=True, leased=False)
+        after, got, _ = bucket.take(bucket.read(value, gate.task, rate), now, count, waited=True, leased=False)
         return (bucket.write(after), bucket.lifetime(after, now), got) if got else (None, None, 0)
 
     return await Cell(RATES, gate.rate_entry).change(backend, work)

@@ -25,7 +25,7 @@ from naq.limits.shared import Cell, Store
 
 log = logging.getLogger("naq.worker")
 
-LEASE_MOST: Final = 64  # tokens asked for at once; what is not used in time is lost to everybody
+LEASE_MOST: Final = 256  # tokens asked for at once; what is not used in time is lost to everybody
 BACK_MOST: Final = 8  # times to come back asked for at once; what is not given out is a hole in the line
 GROWTH: Final = 2  # times as many as before, where all were used
 LINGER: Final = 0.25  # seconds a permit stays here unused: the next job of the group is mostly here already
@@ -164,7 +164,7 @@ class Limiter:
             now, local.shown = clock.now(), asked.bucket
             if asked.got:
                 local.tokens, local.got = asked.got - 1, asked.got
-                local.good_until = now + bucket.lease_of(rate.seconds) if asked.got > 1 else 0.0
+                local.good_until = asked.until
                 return None
             local.closed = asked.closed
             local.want = 1
