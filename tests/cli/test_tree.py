@@ -57,3 +57,11 @@ def test_dead_letters_by_what_they_say(worker: Naqs) -> None:
     worker("dead", "retry", first, "--rate", "fast", code=2)
     assert worker("dead", "retry", "--task", "bad", "--rate", "50/s", "--yes").lines[0].split() == [first, "queued"]
     worker.until("dead", "list", "-q", holds=first)
+
+
+def test_enqueue_after(worker: Naqs) -> None:
+    first = worker("enqueue", "hello", "first").lines[0]
+    second = worker("enqueue", "hello", "second", "--after", first).lines[0]
+    assert worker("enqueue", "hello", "third", "--after", first, "--after", second, "--wait").json == "hello third 1"
+    assert worker("jobs", "show", second, "--json").json["state"] == "succeeded"
+    assert "nobody" in worker("enqueue", "hello", "--after", "nobody", code=3).err

@@ -23,6 +23,7 @@ def enqueue(
     at: str | None = None,
     tag: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
     job_id: Annotated[str | None, Parameter(name="--id")] = None,
+    after: Annotated[list[str] | None, Parameter(negative_iterable="")] = None,
     wait: Annotated[bool, Parameter(name=["--wait", "-w"], negative="", show_default=False)] = False,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", show_default=False)] = False,
     timeout: str | None = None,
@@ -48,6 +49,7 @@ def enqueue(
         at: Not before this moment, such as 2026-12-24T18:00 (local time).
         tag: A tag, as name=value (may be given several times).
         job_id: The id of the job: the same id is one job, however often it is enqueued.
+        after: The id of a job that has to end first (may be given several times).
         wait: Wait for the result and print it.
         follow: The same, and say on stderr what becomes of the job meanwhile.
         timeout: Wait at most so long, such as 30s.
@@ -69,6 +71,7 @@ def enqueue(
             follow=follow,
             timeout=timeout,
             file=from_file,
+            after=after or [],
         ),
         common,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -49,6 +49,7 @@ class Order(NamedTuple):
     follow: bool
     timeout: str | None
     file: Path | None
+    after: Sequence[str] = ()
 
 
 def send(order: Order, common: Common) -> int:
@@ -72,6 +73,7 @@ def send(order: Order, common: Common) -> int:
         "run_at": read_moment("--at", order.at),
         "tags": read_tags(order.tags),
         "job_id": order.job_id,
+        "depends_on": list(order.after) or None,
     }
     app = _find_app(order.task, common)
     if order.file is not None:
@@ -100,7 +102,12 @@ def _find_app(task: str, common: Common) -> Naq:
     return app
 
 
-def _call(app: Naq, task: str, settings: JobSettings, arguments: Arguments) -> Call[Any]:
+def make_call(app: Naq, task: str, settings: JobSettings, arguments: Arguments) -> Call[Any]:
+    """A call of a task of `app` with `arguments` as a person wrote them, not made yet.
+
+    Raises:
+        NaqException: there is no such task, or it does not take these.
+    """
     found = app.get_task(task)
     args, kwargs = (Raw(msgspec.json.encode(part)) for part in arguments)
     values, named = found.signature.decode(args, kwargs)
@@ -113,7 +120,7 @@ def build_call(task: str, words: list[str], settings: JobSettings, common: Commo
     Raises:
         NaqException: there is no such task, or it does not take these.
     """
-    return _call(_find_app(task, common), task, settings, read_arguments(words))
+    return make_call(_find_app(task, common), task, settings, read_arguments(words))
 
 
 async def _open(app: Naq) -> None:
@@ -123,7 +130,7 @@ async def _open(app: Naq) -> None:
 
 
 async def _send_one(app: Naq, order: Order, settings: JobSettings, common: Common, timeout: float | None) -> int:
-    call = _call(app, order.task, settings, read_arguments(order.words))
+    call = make_call(app, order.task, settings, read_arguments(order.words))
     try:
         await _open(app)
         [job] = await app.enqueue_many([call])
@@ -172,7 +179,7 @@ async def _send_file(
         await _open(app)
         with Progress("enqueueing") as progress:
             for number, line in lines:
-                batch.append(_call(app, order.task, settings, read_line(line, number)))
+                batch.append(make_call(app, order.task, settings, read_line(line, number)))
                 if len(batch) == _BATCH:
                     await flush()
             if batch:
