@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from naq.testing.broker import bundled_server
 
-DEADLINE = 20.0  # seconds; starting Python on a busy machine takes some
+DEADLINE = 60.0  # seconds; starting Python on a busy machine takes some
 
 JOBS = """
 import os, sys, threading, time
@@ -104,11 +103,11 @@ def test_a_program_ends_at_once_and_silently_with_its_connection_open(tmp_path: 
 
 def test_a_program_ends_though_its_broker_is_gone(tmp_path: Path) -> None:
     with bundled_server() as server:
-        program = "naq.connect_sync(); os.kill(int(os.environ['PID']), 9); print('connected')"
-        begun = time.monotonic()
-        done = run(program, tmp_path, NAQ_BROKER_URL=server.url, PID=str(server.pid))
-        assert (done.returncode, done.stdout) == (0, "connected\n")
-        assert time.monotonic() - begun < DEADLINE / 2
+        program = "naq.connect_sync(); os.kill(int(os.environ['PID']), 9)"
+        # Whatever it waited for would take far longer than the time that `run` gives it.
+        patience = {"NAQ_CONNECT_TIMEOUT": "600", "NAQ_PUBLISH_TIMEOUT": "600"}
+        done = run(program, tmp_path, NAQ_BROKER_URL=server.url, PID=str(server.pid), **patience)
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
 
 
