@@ -9,7 +9,18 @@ import pytest
 from flow_tools import Place, play, working
 
 import naq
-from naq import CancelResult, ConfigurationError, JobExecutionError, JobState, Naq, ParentFailed, Queue, ResultTimeout
+from naq import (
+    CancelResult,
+    ConfigurationError,
+    JobExecutionError,
+    JobState,
+    Naq,
+    ParentFailed,
+    Queue,
+    ResultTimeout,
+    sync,
+)
+from naq.connections import close_all
 from naq.flow.cancel import Cancelled
 
 
@@ -218,7 +229,9 @@ def test_without_an_event_loop(place: Place):
             assert waiting.cancel_sync(tree=True) is CancelResult.REMOVED
             assert below.status_sync() is JobState.CANCELLED
             assert app.cancel_where_sync(task="nothing") == Cancelled()
-            return child.result_sync(30), group.then.result_sync(30), lines.then.result_sync(30)
+            results = child.result_sync(30), group.then.result_sync(30), lines.then.result_sync(30)
+            sync.run("await close_all()", close_all)  # sync calls have a connection of their own
+            return results
 
         async with app, working(app):
             assert await asyncio.to_thread(plain) == (8, 6, 12)
