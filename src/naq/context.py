@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _current: Final[ContextVar[Context]] = ContextVar("naq_context")
-INSIDE: Final = "inside"  # where a context keeps what its job has asked for
+_INSIDE: Final = "inside"  # where a context keeps what its job has asked for
 _RUN, _ATTEMPT, _MOST = 40, 20, (1 << 20) - 1  # bits below the run and the attempt in a fence; the most that has room
 
 
@@ -45,6 +45,7 @@ class Context(Struct, kw_only=True, eq=False, dict=True):
         parent, root: the job that enqueued this one, and the first of that line; empty where there is none.
         headers: all that travels beside the job's arguments: tags and trace context as they are on the wire, and what
             middleware added.
+        has_notes: whether the job has asked for any of what is below; for workers, which then write the last of it.
     """
 
     job_id: str
@@ -61,6 +62,7 @@ class Context(Struct, kw_only=True, eq=False, dict=True):
     parent: str = ""
     root: str = ""
     headers: dict[str, str] = {}
+    has_notes: bool = False
 
     @property
     def logger(self) -> JobLogger:
@@ -262,11 +264,12 @@ class Context(Struct, kw_only=True, eq=False, dict=True):
     def _inside(self) -> Attempt:
         """What does all that; made when it is first asked for, so that other jobs pay nothing."""
         own: dict[str, Attempt] = vars(self)
-        found = own.get(INSIDE)
+        found = own.get(_INSIDE)
         if found is None:
             from naq.inside.attempt import Attempt
 
-            found = own.setdefault(INSIDE, Attempt(self))  # of two threads at once, one wins
+            found = own.setdefault(_INSIDE, Attempt(self))  # of two threads at once, one wins
+            self.has_notes = True
         return found
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from naq import clock
 from naq.backends.base import JobQueue, Settled
-from naq.context import INSIDE, Context
+from naq.context import Context
 from naq.exceptions import LeaseLost, NaqBackpressureError, NaqConnectionError, NaqException, PayloadTooLarge
 from naq.job import AttemptError, JobState
 from naq.worker.flights import Flight, Flights
@@ -48,7 +48,7 @@ class Settler:
         was lost first, and nothing was told.
         """
         claim, context = flight.claim, flight.context
-        if context is not None and self._last_notes is not None and INSIDE in vars(context):
+        if context is not None and context.has_notes and self._last_notes is not None:
             await self._last_notes(context)
         pause = RETRY_FIRST
         while not self._flights.lapsed(flight):
