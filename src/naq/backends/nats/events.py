@@ -60,7 +60,9 @@ class Events(Letters):
             while True:
                 news.clear()
                 found = await self.js.batch(self.subjects.log, subject, after=cursor, limit=limit)
-                events = [(str(message.sequence), event) for message in found if (event := read_event(message)) is not None]
+                events = [
+                    (str(message.sequence), event) for message in found if (event := read_event(message)) is not None
+                ]
                 left = until - clock.monotonic()
                 if events or (left <= 0 and not found):
                     return events

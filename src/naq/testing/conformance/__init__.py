@@ -16,8 +16,8 @@ import pytest
 
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
-    "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "flow", "follow", "leases",
-    "listing", "maintain", "queues", "registry", "retry", "run_now", "signals", "unique", "wait",
+    "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "flow", "follow",
+    "leases", "listing", "maintain", "queues", "registry", "retry", "run_now", "signals", "unique", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
