@@ -75,7 +75,7 @@ def test_arguments_are_those_that_a_worker_would_get(jobs: Sandbox) -> None:
     assert jobs.assert_enqueued(broken).args == (Address("Elm", 3),)
 
 
-@pytest.mark.parametrize("asked", FITTING, ids=repr)
+@pytest.mark.parametrize("asked", FITTING, ids=[f"{number}-{'-'.join(each)}" for number, each in enumerate(FITTING)])
 def test_a_job_is_found_by_what_it_is(jobs: Sandbox, asked: Any) -> None:
     options = send.options(delay=3600, priority="high", tags={"kind": "ad"}, job_id="mail-1")
     options.enqueue_sync("a@b", body="hi")
@@ -86,7 +86,9 @@ def test_a_job_is_found_by_what_it_is(jobs: Sandbox, asked: Any) -> None:
         jobs.assert_not_enqueued(send, **asked)
 
 
-@pytest.mark.parametrize(("asked", "why"), DIFFERENT, ids=repr)
+@pytest.mark.parametrize(
+    ("asked", "why"), DIFFERENT, ids=[f"{number}-{next(iter(each))}" for number, (each, _) in enumerate(DIFFERENT)]
+)
 def test_a_job_that_differs_is_listed_with_how(jobs: Sandbox, asked: Any, why: str) -> None:
     send.options(delay=3600).enqueue_sync("a@b", body="hi")
     add.enqueue_sync(1, 2)
@@ -134,6 +136,8 @@ def test_a_question_with_a_slip_in_it_is_no_answer(jobs: Sandbox) -> None:
         jobs.assert_not_enqueued(send, args={"too": "a@b"})
     with pytest.raises(ConfigurationError, match="too many positional"):
         jobs.assert_not_enqueued(send, args=(1, 2, 3, 4))
+    with pytest.raises(ConfigurationError, match="for none, assert_not_enqueued"):
+        jobs.assert_enqueued(send, count=0)
     with pytest.raises(ConfigurationError, match="give a dict"):
         jobs.assert_not_enqueued(send, args="a@b")
     slip: Any = {"que": "mail"}

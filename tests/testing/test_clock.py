@@ -6,9 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from market import app, send
 
-from naq import ConfigurationError, clock
-from naq.testing import FakeClock
+from naq import ConfigurationError, ResultTimeout, clock
+from naq.testing import FakeClock, override
 
 MORNING = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
@@ -68,3 +69,10 @@ def test_the_innermost_is_the_one_in_force() -> None:
         assert FakeClock.installed() is outer
     assert FakeClock.installed() is None
     assert not outer.is_installed
+
+
+def test_a_wait_with_an_end_has_one_though_the_clock_stands_still() -> None:
+    with FakeClock(), override(app):
+        job = send.enqueue_sync("a@b")
+        with pytest.raises(ResultTimeout):
+            job.result_sync(timeout=0.05)  # nobody has drained

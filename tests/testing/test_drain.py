@@ -118,6 +118,11 @@ def test_only_some_queues(jobs: Sandbox) -> None:
     assert jobs.drain_sync().waiting == 1
 
 
+def test_queues_are_a_list(jobs: Sandbox) -> None:
+    with pytest.raises(ConfigurationError, match=r"queues=\['mail'\]"):
+        jobs.drain_sync(queues="mail")
+
+
 def test_a_queue_that_is_paused_stays_so(jobs: Sandbox) -> None:
     async def test() -> None:
         await send.enqueue("a@b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from market import app, double, flaky, send, sign_up
@@ -15,6 +16,7 @@ from naq.testing import FakeClock, on_server
 from naq.testing.broker import bundled_server
 
 DEADLINE = 30.0
+PATIENT: Any = {"connect_timeout": DEADLINE, "publish_timeout": DEADLINE}  # the app itself is not, for other tests
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def server() -> Generator[ServerProcess]:
 
 
 def test_jobs_run_in_a_real_worker(server: ServerProcess) -> None:
-    with on_server(app, server.url) as jobs, jobs.worker():
+    with on_server(app, server.url, **PATIENT) as jobs, jobs.worker():
         assert sign_up.enqueue_sync("ann").result_sync(DEADLINE) == "ann"
 
         async def test() -> int:
@@ -37,17 +39,17 @@ def test_jobs_run_in_a_real_worker(server: ServerProcess) -> None:
 
 
 def test_each_has_a_namespace_of_its_own_unless_it_is_told(server: ServerProcess) -> None:
-    with on_server(app, server.url) as one:
+    with on_server(app, server.url, **PATIENT) as one:
         assert not send.options(job_id="same").enqueue_sync("a@b").duplicate
-    with on_server(app, server.url, namespace="shared-by-two") as two:
+    with on_server(app, server.url, **PATIENT, namespace="shared-by-two") as two:
         assert not send.options(job_id="same").enqueue_sync("a@b").duplicate
         assert one.config.namespace != two.config.namespace == "shared-by-two"
-    with on_server(app, server.url, namespace="shared-by-two"):
+    with on_server(app, server.url, **PATIENT, namespace="shared-by-two"):
         assert send.options(job_id="same").enqueue_sync("a@b").duplicate
 
 
 def test_functions_without_an_app(server: ServerProcess) -> None:
-    with on_server(None, server.url) as jobs:
+    with on_server(None, server.url, **PATIENT) as jobs:
         job = naq.enqueue_sync(double, 4)
         jobs.assert_enqueued(double, args=(4,))
         with jobs.worker(imports=["market"]):
@@ -55,7 +57,7 @@ def test_functions_without_an_app(server: ServerProcess) -> None:
 
 
 def test_what_a_server_cannot_do_says_what_can(server: ServerProcess) -> None:
-    with on_server(app, server.url) as jobs:
+    with on_server(app, server.url, **PATIENT) as jobs:
         flaky.enqueue_sync(1)
         with pytest.raises(ConfigurationError, match=r"jobs\.worker"):
             jobs.drain_sync()
@@ -63,7 +65,7 @@ def test_what_a_server_cannot_do_says_what_can(server: ServerProcess) -> None:
             jobs.clock.advance(1)
         with pytest.raises(ConfigurationError, match="inline"):
             jobs.inline = True
-    with FakeClock(), pytest.raises(ConfigurationError, match="does not rule"), on_server(app, server.url):
+    with FakeClock(), pytest.raises(ConfigurationError, match="does not rule"), on_server(app, server.url, **PATIENT):
         pass
 
 
@@ -73,7 +75,7 @@ def test_logins_of_production_are_not_used(server: ServerProcess) -> None:
     @own.task(name="any")
     def any_task() -> None: ...
 
-    with on_server(own, server.url) as jobs:
+    with on_server(own, server.url, **PATIENT) as jobs:
         any_task.enqueue_sync()
         jobs.assert_enqueued(any_task)
         assert "production" not in jobs.config.broker_url

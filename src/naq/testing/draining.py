@@ -71,6 +71,8 @@ class Drain:
         schedules: bool = False,
         at_once: Collection[str] = (),
     ) -> None:
+        if isinstance(queues, str):
+            raise ConfigurationError(f"queues is {queues!r}; give a list of names: queues=[{queues!r}]")
         worker = _ByHand(app, concurrency=1, lease=_LEASE, queues=["default"], name="drain", backend=backend)
         self._backend = backend
         self._config = worker.config

@@ -96,7 +96,10 @@ def on_server(app: Naq | None, url: str, **settings: Unpack[Settings]) -> Genera
         config = _elsewhere(subject.config, proxy.url, changed)
         sandbox = Sandbox(subject, config, lambda down: proxy.refuse() if down else proxy.heal(), None)
         with _staged(sandbox, everybody=app is None):
-            yield sandbox
+            try:
+                yield sandbox
+            finally:
+                proxy.heal()  # what is still to be sent at the end goes through
 
 
 def _elsewhere(config: Config, url: str, settings: Any) -> Config:

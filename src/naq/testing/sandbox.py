@@ -106,6 +106,8 @@ class Sandbox:
             AssertionError: there is none, or another number of them; lists what was enqueued, and how it differs.
             UnknownTask, ConfigurationError: as `enqueued`.
         """
+        if count is not None and count < 1:
+            raise ConfigurationError(f"count is {count}; expected 1 or more: for none, assert_not_enqueued")
         wanted = read_wanted(self._decode, task, asked)
         jobs = self._all()
         found = [job for job in jobs if not job.duplicate and not wanted.differences(job)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
@@ -49,10 +50,11 @@ class Instance:
     async def _until(self, look: Callable[[], T | None], bells: Callable[[], Iterable[Bell]], wait: float) -> T | None:
         """What `look` finds, asking again whenever one of `bells` rings or something is due; None after `wait` s.
 
-        Both are called under the store's lock.
+        Both are called under the store's lock. Seconds of a test's clock, or real ones where that stands still: a wait
+        with an end must not last for ever.
         """
         store = self._store
-        end = clock.monotonic() + wait
+        end, real_end = clock.monotonic() + wait, time.monotonic() + wait
         sleeper: Sleeper | None = None
         heard: tuple[Bell, ...] = ()
         try:
@@ -63,7 +65,7 @@ class Instance:
                     if not store.down and (found := look()) is not None:
                         return found
                     now = clock.monotonic()
-                    if now >= end:
+                    if now >= end or time.monotonic() >= real_end:
                         self._check_up()
                         return None
                     until = end if store.down else min(end, store.next_due())
