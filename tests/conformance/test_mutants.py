@@ -197,7 +197,7 @@ class RunsTheSameRunAgain(Mutant):
 
 
 class ForgetsWhatWasEdited(Mutant):
-    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:  # noqa: ARG002
+    async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         return await super().requeue(job_id)
 
 

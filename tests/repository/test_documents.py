@@ -19,9 +19,8 @@ DOCUMENTS = sorted(
 # Pages whose every Python block must be a part of an example; code in the others is held by tests of their own.
 SHOWN = [
     *("README.md", "docs/index.md", "docs/guarantees.md", "docs/security.md", "docs/architecture.md"),
-    *("docs/callbacks.md", "docs/executors.md", "docs/limits.md", "docs/middleware.md", "docs/logging.md", "docs/pickle.md"),
-    "docs/schedules.md",
-    "docs/workflows.md",
+    *("docs/callbacks.md", "docs/executors.md", "docs/limits.md", "docs/middleware.md", "docs/logging.md"),
+    *("docs/pickle.md", "docs/schedules.md", "docs/workflows.md"),
 ]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -29,7 +29,8 @@ def test_the_documented_defaults_are_the_defaults() -> None:
         if text == "none":
             assert default in {"", ()}, name
         elif name != "namespace":
-            assert text.strip("`") == (f"{default:.0f}" if isinstance(default, float) and default >= 1 else str(default)), name
+            whole = isinstance(default, float) and default >= 1
+            assert text.strip("`") == (f"{default:.0f}" if whole else str(default)), name
 
 
 def test_the_documented_errors_are_the_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ class Config(Struct, frozen=True, kw_only=True):
         dead_ttl: seconds a dead letter is kept for a person.
         progress_delta: how much a job's progress (0 to 1) must grow until it is written again.
         progress_interval: seconds between two writes of a job's progress, at least.
-        job_log_lines, job_log_bytes: log lines and their bytes kept of an attempt; of more, the last 100. 0 lines: none.
+        job_log_lines, job_log_bytes: log lines and bytes of them kept of an attempt; of more, the last 100. 0: none.
         max_artifact: bytes of one artifact; more is `PayloadTooLarge`, and nothing of it is kept.
         imports: modules a worker imports at start; their functions may be run.
         codec: how arguments travel. "pickle" also makes a worker read pickled ones, which can do anything to it: only
