@@ -25,6 +25,16 @@ def test_config_says_where_each_setting_comes_from(naq: Naqs) -> None:
     assert "SOURCE" in naq("config", "show", "--sources").out
 
 
+def test_a_profile(naq: Naqs) -> None:
+    (naq.folder / "pyproject.toml").write_text("[tool.naq.profiles.prod]\nlease = '1m'\n")
+    for args in (["--profile", "prod", "config", "show"], ["config", "show", "--profile", "prod"]):
+        [lease] = [each for each in naq(*args, "--json").json if each["name"] == "lease"]
+        assert lease["value"] == "60.0"
+        assert lease["source"].endswith("[tool.naq.profiles.prod]")
+    assert "did you mean 'prod'?" in naq("--profile=prd", "config", "validate", code=2).err
+    assert len(naq("config", "validate", code=2, NAQ_LEASE="x", NAQ_CONCURRENCY="0").err.splitlines()) == 2
+
+
 def test_config_of_an_app(naq: Naqs) -> None:
     (naq.folder / "other.py").write_text("from naq import Naq\napp = Naq('shop', lease=5)\n")
     said = naq("config", "show", "--json", "-A", "other:app").json

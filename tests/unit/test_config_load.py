@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from naq.config import load_config, suggest
 from naq.config.fields import KINDS
-from naq.config.load import load_from
+from naq.config.load import given_settings, load_from, problems
 from naq.config.old_names import GONE, RENAMED
 from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError
@@ -164,3 +164,53 @@ def test_suggestions() -> None:
 @given(st.text(max_size=300), st.lists(st.text(max_size=20), max_size=5))
 def test_a_suggestion_is_always_one_of_the_known(name: str, known: list[str]) -> None:
     assert suggest(name, known) in {*known, None}
+
+
+PROFILES = 'lease = "1m"\n[tool.naq.profiles.prod]\nlease = "2m"\nnamespace = "live"\n[tool.naq.profiles.test]\n'
+
+
+def test_a_profile_wins_over_the_table_around_it(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(alone, PROFILES)
+    assert load_config().lease == 60.0
+    monkeypatch.setenv("NAQ_PROFILE", "test")
+    assert load_config().lease == 60.0
+    monkeypatch.setenv("NAQ_PROFILE", "prod")
+    assert (load_config().lease, load_config().namespace) == (120.0, "live")
+    assert given_settings({})["lease"][0].endswith("pyproject.toml [tool.naq.profiles.prod]")
+    monkeypatch.setenv("NAQ_LEASE", "90s")
+    assert load_config().lease == 90.0
+    assert load_config(lease=10).lease == 10.0
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (PROFILES, "no [tool.naq.profiles.prd]; did you mean 'prod'?"),
+        ("profiles = 1", "must hold a table for each profile"),
+        ("[tool.naq.profiles]\nprd = 1", "profile prd must be a table"),
+        ("", "there are none"),
+        ("[tool.naq.profiles.prd]\nlese = 1", "[tool.naq.profiles.prd]: there is no setting 'lese'; did you mean"),
+    ],
+)
+def test_a_profile_that_is_none(alone: Path, monkeypatch: pytest.MonkeyPatch, table: str, said: str) -> None:
+    write(alone, table)
+    monkeypatch.setenv("NAQ_PROFILE", "prd")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config()
+    assert said in str(caught.value)
+
+
+def test_a_profile_without_a_project(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alone / "pyproject.toml").unlink()
+    monkeypatch.setenv("NAQ_PROFILE", "prod")
+    with pytest.raises(ConfigurationError, match="asks for the profile 'prod'"):
+        load_config()
+
+
+def test_every_problem_is_named(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(alone, 'lease = "soon"\nconcurency = 3\n')
+    monkeypatch.setenv("NAQ_MAX_PAYLOAD", "much")
+    found = problems({"namespace": "a b"})
+    assert len(found) == 4
+    for text in ("seconds, more than 0", "did you mean 'concurrency'?", "NAQ_MAX_PAYLOAD", "letters, digits"):
+        assert any(text in each for each in found), text

@@ -34,6 +34,8 @@ class Common:
     """The broker, such as nats://127.0.0.1:4222. Default: NAQ_BROKER_URL, else [tool.naq], else this one."""
     namespace: str | None = None
     """The namespace of the jobs; an app's is its name. Default: NAQ_NAMESPACE, else [tool.naq], else "default"."""
+    profile: str | None = None
+    """Take the settings of [tool.naq.profiles.NAME]. Default: NAQ_PROFILE."""
     json: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Print one JSON document."""
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False)] = False
@@ -65,6 +67,8 @@ def read_config(common: Common) -> Config:
     Raises:
         ConfigurationError: they are wrong, or the jobs are where no command can see them.
     """
+    if common.profile is not None:
+        os.environ["NAQ_PROFILE"] = common.profile  # read wherever settings are, that of an app among them
     given = {"broker_url": common.broker_url, "namespace": common.namespace}
     given = {name: value for name, value in given.items() if value is not None}
     if common.app is None:

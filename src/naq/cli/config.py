@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -31,7 +32,7 @@ def show(
     Example: naq config show --sources
 
     Args:
-        sources: Also print where each comes from: an argument, the environment, pyproject.toml, the app, or default.
+        sources: Also print where each comes from: argument, environment, profile, pyproject.toml, app, or default.
     """
     from naq.config.fields import KINDS
     from naq.config.fields import show as show_value
@@ -47,13 +48,19 @@ def show(
 
 @app.command
 def validate(*, common: Common = DEFAULT) -> None:
-    """Check the settings: exit code 0 if they are good, 2 with what is wrong if not. Asks no broker.
+    """Check the settings: exit code 0 if they are good, 2 with all that is wrong if not. Asks no broker.
 
     Example: naq config validate -A tasks:app
     """
     from naq.cli.common import refuse_memory
+    from naq.config.load import problems
     from naq.exceptions import ConfigurationError
 
+    if common.profile is not None:
+        os.environ["NAQ_PROFILE"] = common.profile
+    wrong = problems(_arguments(common))
+    if len(wrong) > 1:
+        raise ConfigurationError("\n".join(wrong))
     config = read_config(common)
     try:
         refuse_memory(config)
@@ -66,8 +73,12 @@ def _sources(common: Common) -> dict[str, tuple[str, object]]:
     """Of each setting that is given anywhere: the source that wins, and its value."""
     from naq.config.load import given_settings
 
-    arguments = {"broker_url": common.broker_url, "namespace": common.namespace}
-    return given_settings({name: value for name, value in arguments.items() if value is not None})
+    return given_settings(_arguments(common))
+
+
+def _arguments(common: Common) -> dict[str, object]:
+    given = {"broker_url": common.broker_url, "namespace": common.namespace}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _source(found: dict[str, tuple[str, object]], name: str, value: object, common: Common) -> str:

@@ -17,6 +17,7 @@ from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
+from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_rows
 from naq.cli.values import read_arguments, read_duration
 from naq.cli.views import Change, LetterView
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from naq.backends.base import Backend
 
 app = make_group("dead", "Jobs that failed for good, and messages that are no jobs: look, retry, remove.")
+
+add(app, "naq.cli.edit:edit", "edit", "Run a failed job again with other arguments.")
 
 Ids = Annotated[list[str] | None, Parameter(negative_iterable="")]
 

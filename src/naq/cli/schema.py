@@ -21,8 +21,8 @@ from naq.cli.views import (
     QueueView,
     Setting,
     Step,
-    Top,
     TaskView,
+    Top,
     WorkerView,
 )  # fmt: skip
 from naq.cli.why import WhyView

@@ -180,6 +180,30 @@ class Step(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Top(Struct, frozen=True, kw_only=True):
+    """Everything at one moment: ``naq top --json``. Rates are null until there are two looks to take them from."""
+
+    at: datetime
+    done_per_second: float | None
+    failed_per_second: float | None
+    queues: list[QueueView]
+    workers: list[WorkerView]
+    running: list[JobView]
+    failed: list[LetterView]
+
+
+class Measure(Struct, frozen=True, kw_only=True):
+    """A line of ``naq bench``: so many jobs in so many seconds; percentiles in milliseconds where each was timed."""
+
+    name: str
+    jobs: int
+    seconds: float
+    per_second: float
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """What a command did to one thing: ``cancel``, ``retry``, ``delete``, ``pause``, ``purge`` and the like.
 

@@ -1,4 +1,4 @@
-"""Where settings come from: arguments, then ``NAQ_*`` variables, then ``[tool.naq]``, then defaults."""
+"""Where settings come from: arguments, then ``NAQ_*`` variables, a profile, ``[tool.naq]``, then defaults."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any, Final, Unpack, cast
 from naq.config.fields import KINDS, read_field
 from naq.config.model import Config, Settings
 from naq.config.old_names import formerly
+from naq.config.profiles import TABLE, VARIABLE, settings_of_profile
 from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError
 
 PREFIX: Final = "NAQ_"
-NOT_SETTINGS: Final = frozenset({"NAQ_FAULT"})  # armed fault points; read by naq.faults before anything else
+NOT_SETTINGS: Final = frozenset({"NAQ_FAULT", VARIABLE})  # armed fault points, read by naq.faults; the profile
 
 
 def load_config(**arguments: Unpack[Settings]) -> Config:
-    """The settings in force: `arguments`, else ``NAQ_<NAME>``, else ``[tool.naq]``, else the defaults.
+    """The settings in force: `arguments`, else ``NAQ_<NAME>``, else a profile, else ``[tool.naq]``, else the defaults.
 
     ``[tool.naq]`` is read from the nearest ``pyproject.toml``, from the working directory upwards. An empty variable
     counts as not set. Nothing is cached: each call reads again.
@@ -43,10 +44,31 @@ def given_settings(arguments: Mapping[str, object]) -> dict[str, tuple[str, obje
         ConfigurationError: as `load_config`.
     """
     values: dict[str, tuple[str, object]] = {}
-    for source, found in (_from_project(), _from_environment(), ("argument", arguments)):
+    for source, found in _sources(arguments):
         for name, value in found.items():
             values[name] = source, _read(source, name, value)
     return values
+
+
+def problems(arguments: Mapping[str, object]) -> list[str]:
+    """Everything that is wrong with the settings that are given anywhere, each said once; [] where they are good.
+
+    Raises:
+        ConfigurationError: a source cannot be read at all.
+    """
+    found: list[str] = []
+    for source, settings in _sources(arguments):
+        for name, value in settings.items():
+            try:
+                _read(source, name, value)
+            except ConfigurationError as error:
+                found.append(str(error))
+    return found
+
+
+def _sources(arguments: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
+    """Where settings are given, the one that wins last."""
+    return [*_from_project(), _from_environment(), ("argument", arguments)]
 
 
 def _read(source: str, name: str, value: object) -> object:
@@ -70,12 +92,15 @@ def _from_environment() -> tuple[str, dict[str, object]]:
     return "environment", found
 
 
-def _from_project() -> tuple[str, dict[str, object]]:
+def _from_project() -> list[tuple[str, dict[str, object]]]:
+    """What ``[tool.naq]`` says, and then what the chosen profile says."""
     for folder in _folders_upwards():
         path = folder / "pyproject.toml"
         if path.is_file():
-            return f"{path} [tool.naq]", _table(path)
-    return "pyproject.toml", {}
+            table = _table(path)
+            settings = {name: value for name, value in table.items() if name != TABLE}
+            return [(f"{path} [tool.naq]", settings), settings_of_profile(str(path), table)]
+    return [settings_of_profile("pyproject.toml (there is none here)", {})]
 
 
 def _folders_upwards() -> Iterator[Path]:
