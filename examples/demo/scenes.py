@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from shop import Invoice, Order, ask_for_review, charge, make_invoice, send_mail, ship
-
 from naq import Job, JobRecord, JobState
+from naq.dev.shop import Invoice, Order, ask_for_review, charge, make_invoice, send_mail, ship
 
 ORDER = Order(number=1001, customer="Ada", cents=4950, placed=date(2030, 5, 17))
 REVIEW_AFTER = 2.5  # seconds

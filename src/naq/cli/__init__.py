@@ -17,6 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args in (["--version"], ["-V"]):  # answered before anything is imported, in the time that Python takes to start
         print(f"naq {__version__}")
         return 0
-    from naq.cli.app import run
+    try:
+        from naq.cli.app import run
 
-    return run(args)
+        return run(args)
+    except KeyboardInterrupt:  # before there was anything to end
+        return 130

@@ -14,7 +14,9 @@ from naq._version import __version__
 from naq.app import Naq
 from naq.cli.exits import Exit
 from naq.cli.logs import Format, set_up
+from naq.cli.text import counted
 from naq.config.fields import hide_credentials, read_seconds
+from naq.config.load import project_app
 from naq.exceptions import ConfigurationError
 from naq.worker import Worker
 from naq.worker.loader import import_named, load_app
@@ -45,12 +47,18 @@ class Options(NamedTuple):
     processes: int = 0
     max_jobs: int = 0
     max_memory: int = 0
+    reload: bool = False
+    terse: bool = False
 
 
 def serve(options: Options) -> int:
     """Run a worker in this process until it is told to stop; the exit code."""
     form = set_up(options.log_level, options.log_format)
     link = join()
+    if options.reload and link is None:
+        from naq.cli.reloading import run_reloading
+
+        return run_reloading(options._replace(app=options.app or project_app(), terse=True), form)
     if options.processes and link is None:
         from naq.cli.supervise import supervise
 
@@ -58,7 +66,7 @@ def serve(options: Options) -> int:
     worker = make_worker(options)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
-        signals = Signals(worker, loop)
+        signals = Signals(worker, loop, terse=options.terse)
         signals.install()  # before the runner looks: it leaves handlers alone that are not Python's own
         if link is not None:
             Membership(link, worker, loop).start()
@@ -99,8 +107,9 @@ def make_worker(options: Options) -> Worker:
         os.environ["NAQ_BROKER_URL"] = options.broker_url  # read by the app that is about to be imported
     for module in options.modules:
         import_named(module)
-    if options.app is not None:
-        app = load_app(options.app)
+    target = options.app if options.app is not None or options.modules else project_app()
+    if target is not None:
+        app = load_app(target)
     elif options.modules:
         app = Naq()
     else:
@@ -136,8 +145,9 @@ def _seconds(text: str) -> float:
 class Signals:
     """SIGINT and SIGTERM: once is `stop`, twice is now, a third time ends the process on the spot."""
 
-    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop, *, terse: bool = False) -> None:
         self.count = 0
+        self._terse = terse  # whoever sends the first one has said so itself
         self._worker = worker
         self._loop = loop
         self._before: dict[int, object] = {}
@@ -162,7 +172,8 @@ class Signals:
 
     def _stop(self, count: int, name: str) -> None:
         if count == 1:
-            log.info("%s: stopping (%d jobs run); once more stops now", name, self._worker.running)
+            level = logging.DEBUG if self._terse else logging.INFO
+            log.log(level, "%s: stopping (%d jobs run); once more stops now", name, self._worker.running)
         else:
             log.warning("%s again: stopping now (%d jobs run)", name, self._worker.running)
         self._worker.stop()
@@ -172,7 +183,9 @@ def _introduce(worker: Worker, options: Options, form: Format) -> Callable[[], N
     """Say who this is; what is returned says that it is ready."""
     url = hide_credentials(worker.config.broker_url)
     tasks = worker.tasks.names()
-    where = options.app or ", ".join(options.modules)
+    where = options.app or ", ".join(options.modules) or project_app()
+    if options.terse:
+        return lambda: _introduce_briefly(worker, where, len(tasks))
     if form == "json":
         fields = {"worker": worker.id, "queues": worker.queues, "concurrency": worker.config.concurrency, "broker": url}
         log.info("naq %s: worker %s starts", __version__, worker.id, extra={"event": "starting", **fields})
@@ -188,6 +201,13 @@ def _introduce(worker: Worker, options: Options, form: Format) -> Callable[[], N
     )
     drains = f"Ctrl-C drains ({worker.config.shutdown_timeout:g} s), twice stops now"
     return lambda: print(f"ready — {drains}", file=sys.stderr, flush=True)
+
+
+def _introduce_briefly(worker: Worker, where: str | None, tasks: int) -> None:
+    """Say what was loaded, where somebody else has said the rest, and where jobs go if that is a surprise."""
+    url, given = worker.config.broker_url, os.environ.get("NAQ_BROKER_URL", "")
+    elsewhere = f" · its code names its broker: {hide_credentials(url)}" if given and url != given else ""
+    log.info("ready: %s, %s%s", where, counted(tasks, "task"), elsewhere, extra={"event": "ready", "worker": worker.id})
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -65,6 +65,8 @@ def command(options: Options, form: Format, number: int) -> list[str]:
     for name, value in given.items():
         if value is not None:
             said += [name, str(value)]
+    if options.terse:
+        said.append("--terse")
     for module in options.modules:
         said += ["--module", module]
     return [sys.executable, "-m", "naq", "worker", *said]

@@ -23,8 +23,10 @@ def worker(
     health_port: str | None = None,
     max_jobs: int = 0,
     max_memory: int = 0,
+    reload: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     log_level: str = "info",
     log_format: Format | None = None,
+    terse: Annotated[bool, Parameter(show=False)] = False,
 ) -> int:
     """Claim jobs of an app and run them, until it is told to stop.
 
@@ -35,6 +37,7 @@ def worker(
 
     Args:
         app: Where the app is: module:attribute (tasks:app), a module that holds one app, or a file (tasks.py).
+            Default: app in [tool.naq].
         queues: Claim from these queues only (several: -q mail,reports). Default: those of the app's tasks.
         concurrency: Jobs at once. Default: the app's setting (20).
         name: What the worker is called. Default: host and process id.
@@ -45,8 +48,10 @@ def worker(
         health_port: Serve /live and /ready over HTTP here: 8081 (every interface) or 127.0.0.1:8081.
         max_jobs: End after about so many jobs, when running ones have ended; 0: never. See --processes.
         max_memory: The same when the worker holds more than so many MiB of memory; 0: never.
+        reload: Start anew when a file of the program changes; for development.
         log_level: debug, info, warning or error. Below info is nothing for each job.
         log_format: text or json. Default: text on a terminal, else json.
+        terse: Say in one line what was loaded, for whoever started this.
     """
     from naq.cli.serve import Options, serve
 
@@ -63,6 +68,8 @@ def worker(
             health=health_port,
             max_jobs=max_jobs,
             max_memory=max_memory,
+            reload=reload,
+            terse=terse,
             log_level=log_level,
             log_format=log_format,
         )

@@ -1,4 +1,4 @@
-"""Where settings come from: arguments, then ``NAQ_*`` variables, a profile, ``[tool.naq]``, then defaults."""
+"""Where settings come from: arguments, ``NAQ_*``, a profile, ``[tool.naq]``, a ``naq dev`` that runs here, defaults."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from naq.config.fields import KINDS, read_field
 from naq.config.model import Config, Settings
 from naq.config.old_names import formerly
 from naq.config.profiles import TABLE, VARIABLE, settings_of_profile
+from naq.config.running import settings_of_running
 from naq.config.suggest import hint
 from naq.exceptions import ConfigurationError
 
 PREFIX: Final = "NAQ_"
 NOT_SETTINGS: Final = frozenset({"NAQ_FAULT", VARIABLE})  # armed fault points, read by naq.faults; the profile
+APP: Final = "app"  # of [tool.naq], and no setting of an app: where it is, for commands that need one
 
 
 def load_config(**arguments: Unpack[Settings]) -> Config:
     """The settings in force: `arguments`, else ``NAQ_<NAME>``, else a profile, else ``[tool.naq]``, else the defaults.
 
-    ``[tool.naq]`` is read from the nearest ``pyproject.toml``, from the working directory upwards. An empty variable
-    counts as not set. Nothing is cached: each call reads again.
+    As long as ``naq dev`` runs in the working directory, the default of `broker_url` is its broker. ``[tool.naq]`` is
+    read from the nearest ``pyproject.toml``, from the working directory upwards. An empty variable counts as not set.
+    ``NAQ_PROFILE`` picks a profile of it (``[tool.naq.profiles.NAME]``). Nothing is cached: each call reads again.
 
     Raises:
         ConfigurationError: an unknown setting (with the nearest known one) or an invalid value, with its source.
@@ -68,7 +71,7 @@ def problems(arguments: Mapping[str, object]) -> list[str]:
 
 def _sources(arguments: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
     """Where settings are given, the one that wins last."""
-    return [*_from_project(), _from_environment(), ("argument", arguments)]
+    return [settings_of_running(), *_from_project(), _from_environment(), ("argument", arguments)]
 
 
 def _read(source: str, name: str, value: object) -> object:
@@ -98,9 +101,25 @@ def _from_project() -> list[tuple[str, dict[str, object]]]:
         path = folder / "pyproject.toml"
         if path.is_file():
             table = _table(path)
-            settings = {name: value for name, value in table.items() if name != TABLE}
+            settings = {name: value for name, value in table.items() if name not in {APP, TABLE}}
             return [(f"{path} [tool.naq]", settings), settings_of_profile(str(path), table)]
     return [settings_of_profile("pyproject.toml (there is none here)", {})]
+
+
+def project_app() -> str | None:
+    """Where ``[tool.naq]`` says that the app is, such as "tasks:app"; None where it does not say.
+
+    Raises:
+        ConfigurationError: pyproject.toml cannot be read, or `app` is no text.
+    """
+    for folder in _folders_upwards():
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            app = _table(path).get(APP)
+            if app is not None and not isinstance(app, str):
+                raise ConfigurationError(f'{path} [tool.naq] app is {app!r}; write it as "tasks:app"')
+            return app
+    return None
 
 
 def _folders_upwards() -> Iterator[Path]:

@@ -123,8 +123,11 @@ async def spawn(
     on_data: Callable[[bytes], None],
     on_exit: Callable[[], None],
     env: Mapping[str, str] | None = None,
+    output: int | None = None,
 ) -> Spawned:
     """Start `command`. `on_data` gets what it writes to the socket; `on_exit` is called once, when it has ended.
+
+    What it prints goes to the open file `output`, or where our own output goes.
 
     Raises:
         ConfigurationError: this system cannot.
@@ -143,8 +146,8 @@ async def spawn(
                 lambda: _Exit(spawned),
                 *command,
                 stdin=theirs.fileno(),
-                stdout=None,
-                stderr=None,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
                 env=None if env is None else dict(env),
             )
