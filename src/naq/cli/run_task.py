@@ -12,6 +12,7 @@ from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.job_text import describe
 from naq.cli.output import print_item, print_json
+from naq.cli.text import plain
 from naq.cli.values import read_arguments
 from naq.cli.views import JobView
 
@@ -49,12 +50,8 @@ def run(target: str, words: Words = None, /, *, common: Common = DEFAULT) -> int
     else:
         for title, text in describe(view, common):
             if title.startswith(("state", "error")) or not title:
-                say(
-                    "\n".join(
-                        f"{title:9}{line}" if not index else f"{'':9}{line}"
-                        for index, line in enumerate(text.splitlines())
-                    )
-                )
+                for index, line in enumerate(text.splitlines()):
+                    say(f"{'' if index else title:9}{plain(line)}")
     return Exit.DONE if record.state == "succeeded" else Exit.FAILED
 
 
