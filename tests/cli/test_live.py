@@ -131,7 +131,7 @@ def test_dead_edit(worker: Naqs) -> None:
 
 
 def test_tasks_run_needs_no_broker(naq: Naqs) -> None:
-    away = {"NAQ_BROKER_URL": "nats://127.0.0.1:9"}
+    away: Any = {"NAQ_BROKER_URL": "nats://127.0.0.1:9"}
     assert naq("tasks", "run", "tasks:app", "hello", "name=ada", **away).json == "hello ada 1"
     assert naq("tasks", "run", "day", "when=2026-02-01", "-A", "tasks:app", **away).json == "032"
     failed = naq("tasks", "run", "tasks:app", "bad", code=1, **away)

@@ -96,7 +96,8 @@ def _take_profile(args: list[str]) -> list[str]:
         case [first, *rest] if first.startswith("--profile=") and rest:
             os.environ["NAQ_PROFILE"] = first.removeprefix("--profile=")
             return rest
-    return args
+        case _:
+            return args
 
 
 def _path(args: Sequence[str]) -> str:

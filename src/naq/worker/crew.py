@@ -32,8 +32,8 @@ from naq.worker.layers import layered
 from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.noting import Noting
-from naq.worker.prepare import Preparation, Rules
 from naq.worker.orders import Order, Orders
+from naq.worker.prepare import Preparation, Rules
 from naq.worker.presence import Presence
 from naq.worker.processes.pool import Processes
 from naq.worker.processes.source import Source
@@ -73,8 +73,8 @@ class Crew:
         worker: str,
         queues: Sequence[str],
         torn_down: Callable[[], bool],
-        source: Source,
         obey: Callable[[Order], None],
+        source: Source,
         vitals: Vitals,
         first: Sequence[Service] = (),
     ) -> None:
@@ -134,8 +134,8 @@ class Crew:
         self._upkeep = Upkeep(backend, worker)
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
         self._releasing = Releasing(backend, Reader(config), worker)
-        self._dispatching = Dispatching(backend, config, app, worker)
         orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
+        self._dispatching = Dispatching(backend, config, app, worker)
         self._services: list[Service] = [
             self._fetcher,
             self._journal,
