@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from naq.backends.base import QueueStats
+from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
 from naq.backends.nats.early import Early
 from naq.backends.nats.subjects import ALL_LANES, consumer
@@ -16,6 +17,9 @@ from naq.exceptions import ConfigurationError
 from naq.names import check_token, is_token
 
 FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")  # the API wants an end
+
+
+QUIET_ROUNDS: Final = 3  # looks at a replicated queue that find nothing before a purge is done
 
 
 class Queues(Early):
@@ -72,8 +76,18 @@ class Queues(Early):
         """Remove what waits in line, for a time, or for others; see `JobAdmin.purge`."""
         self.must_be_open()
         check_token("queue", queue)
-        removed = 0
         await self.recall(queue)
+        removed = idle = 0
+        # What a worker hands back may be in line only a moment later, where replicas have to agree.
+        while idle < (1 if get_mode(self.config.durability).replicas == 1 else QUIET_ROUNDS):
+            more = await self._purge_once(queue)
+            removed += more
+            idle = 0 if more else idle + 1
+            await self.applied()
+        return removed
+
+    async def _purge_once(self, queue: str) -> int:
+        removed = 0
         # By sequence, above what was handed out: a purge by subject would take running jobs along.
         for priority in ALL_LANES:
             info = await self._info(queue, priority)
@@ -86,7 +100,6 @@ class Queues(Early):
                 f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True
             )
             removed += int(answer["purged"])
-        await self.applied()
         return removed
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
