@@ -19,15 +19,21 @@ from naq.worker import Worker
 
 def story(test: Coroutine[Any, Any, None]) -> None:
     """Run `test`, and hold it to leave no task, no thread and no process behind."""
+    before = children()  # servers that other tests share
     try:
         run(test)
     finally:
-        left = psutil.Process().children(recursive=True)
+        left = [child for child in children() if child not in before]
         _, left = psutil.wait_procs(left, timeout=0.2)
         for process in left:
             process.kill()
         psutil.wait_procs(left, timeout=DEADLINE)
     assert not left, f"left behind: {left}"
+
+
+def children() -> list[psutil.Process]:
+    """All processes below this one."""
+    return psutil.Process().children(recursive=True)
 
 
 @asynccontextmanager

@@ -151,8 +151,10 @@ class TestPurge:
         """Queued in every priority, scheduled and retrying; it says how many."""
         queue = bench.name()
         backend = await bench.open(queue)
-        retried = await bench.claimed(backend, queue)
-        await backend.retry(retried, delay=3600)
+        worker = await bench.open(queue)
+        retried = await bench.claimed(worker, queue)
+        await worker.retry(retried, delay=3600)
+        await worker.close()
         jobs = [
             bench.job(queue),
             bench.job(queue, priority="high"),
