@@ -11,7 +11,7 @@ FILE: Final = "tasks.py"
 APP: Final = "tasks:app"
 #: The first job, as words of a command line, and what it returns.
 FIRST_JOB: Final = ("tasks.hello", "name=world")
-#: What is written; also the example of the README (examples/quickstart/tasks.py).
+#: What is written. It names no broker: in this folder that of `naq dev` is meant (naq.config.running).
 TASKS: Final = """\
 # tasks.py
 from naq import Naq
