@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from naq.cli.logs import set_up
 from naq.logs import JsonFormatter, TextFormatter
 from naq.worker.lines import Line, Lines
+from tests.worker.worker_tools import make_app, run, working
 
 STARTED = Line("started", "▶", "mail.send", "j1", "mail", 2, "attempt 2/3  waited 4 ms")
 ENDED = Line("succeeded", "✓", "mail.send", "j1", "mail", 2, "12 ms", 0.012345)
@@ -197,3 +199,28 @@ def test_lines_of_one_turn_are_written_together(
     asyncio.run(turns())
     assert [json.loads(line)["naq.attempt"] for line in out.read().splitlines()] == [0, 1, 2, 3, 4]
     assert len(sizes) == 2
+
+
+def test_a_worker_as_it_comes_logs_the_quick_way(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that a worker itself attaches to the log: its two lines a job are most of a drain otherwise."""
+    root, made = logging.getLogger(), logging.getLogger("naq.worker.jobs")
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    set_up("info", "json")
+    monkeypatch.setattr(made, "info", None)
+    monkeypatch.setattr(made, "disabled", False)
+    app = make_app()
+
+    @app.task(name="job")
+    async def job() -> int:
+        return 7
+
+    async def scenario() -> None:
+        async with working(app):
+            assert await (await job.enqueue()).result(timeout=10) == 7
+
+    run(scenario())
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event.action"] for line in said if line["log.logger"] == made.name] == ["started", "succeeded"]

@@ -19,6 +19,7 @@ import threading
 import time
 from typing import Any, Final, NamedTuple, cast
 
+from naq.inside.joblog import JobLogHandler
 from naq.logs import ECS_VERSION, JsonFormatter, TextFormatter
 
 FORM: Final = "%s %s  %s  %s"  # a sign, the task, the job's id, what there is to say
@@ -106,10 +107,12 @@ class Lines:
         for logger in self._chain:
             if logger.filters:
                 return None
-            if logger.handlers:
-                if found is not None or len(logger.handlers) > 1:
+            for handler in logger.handlers:
+                if type(handler) is JobLogHandler:
+                    continue  # it keeps what jobs say, and passes by what is said of them
+                if found is not None:
                     return None
-                found = logger.handlers[0]
+                found = handler
             if not logger.propagate:
                 break
         if found is None or type(found.formatter) not in _OURS or found.filters or found.level > logging.INFO:
