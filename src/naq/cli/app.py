@@ -20,6 +20,7 @@ from naq.exceptions import NaqException
 #: Where each command is, and what the list of all says of it: that list imports none of them.
 COMMANDS: Final = {
     "dev": ("naq.cli.dev:dev", "Run a broker and a worker here, and start the worker anew at each change."),
+    "init": ("naq.cli.init:init", "Write the files of a project: tasks, tests, Docker, CI."),
     "enqueue": ("naq.cli.enqueue:enqueue", "Enqueue a job, and wait for its result if asked to."),
     "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),

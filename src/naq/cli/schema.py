@@ -30,6 +30,7 @@ from naq.cli.why import WhyView
 #: What each command prints with --json; [] around a type means a list of them. `jobs follow` prints one such document a
 #: line, and `jobs export` and `dead export` always do.
 DOCUMENTS: Final[dict[str, Any]] = {
+    "init": list[Change],
     "enqueue": Enqueued | list[Enqueued] | JobView,
     "jobs list": list[JobView],
     "jobs show": JobView,

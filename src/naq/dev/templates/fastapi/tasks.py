@@ -1,0 +1,14 @@
+# tasks.py
+from naq import Naq
+
+app = Naq("@@NAME@@")
+
+
+@app.task(retries=3)
+async def hello(name: str) -> str:
+    return f"Hello, {name}!"
+
+
+@app.cron("*/5 * * * *")
+async def tick() -> None:
+    print("still alive")
