@@ -34,13 +34,13 @@ def test_new_writes_a_file_and_runs_its_first_job(tmp_path: Path) -> None:
     gone(tree, timeout=0)  # it has waited for them
 
 
-def test_programs_beside_it_find_its_broker_and_a_second_one_says_who_runs(project: Path) -> None:
+def test_programs_beside_it_find_its_broker_and_another_one_is_told_who_runs(project: Path) -> None:
     with running_dev(project) as dev:
         dev.see("watching for changes")
         assert "hello Ada" in naq(project, "enqueue", "hello", "name=Ada", "--wait")
         shown = json.loads(naq(project, "config", "show", "--sources", "--json"))
         assert {each["name"]: each["source"] for each in shown}["broker_url"] == "naq dev"
-        second = naq(project, "dev", code=4)
+        second = naq(project, "dev", "another:app", code=4)
         assert f"process {dev.process.pid}" in second
         assert dev.end(signal.SIGTERM) == 0
     shown = json.loads(naq(project, "config", "show", "--sources", "--json"))

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from naq.backends.nats.broker.binary import find_binary
 from naq.cli.common import say
 from naq.cli.errors import UsageError
 from naq.cli.logs import Format
 from naq.config.fields import hide_credentials
 from naq.config.load import given_settings, load_config, project_app
 from naq.config.running import FOLDER, SOURCE
+from naq.dev.alone import NoBroker
 from naq.dev.broker import FolderBroker, GivenBroker, PassingBroker
 from naq.dev.find import FILES, find_apps
 from naq.dev.new import APP, write_tasks
@@ -23,8 +25,12 @@ DEMO_APP: Final = "naq.dev.shop:app"
 #: Seconds in which a broker of somebody else's must take a connection.
 _ANSWERS: Final = 2.0
 _PORT: Final = 4222
+_ALONE: Final = (
+    "Until then there is one worker, and its jobs live in its memory: other programs cannot enqueue (the key e can), "
+    "naq's commands see nothing, and what waits or runs is lost when the worker is started anew, as at each change"
+)
 
-Broker = FolderBroker | GivenBroker | PassingBroker
+Broker = FolderBroker | GivenBroker | PassingBroker | NoBroker
 
 
 class Wishes(NamedTuple):
@@ -128,9 +134,7 @@ async def choose_broker(wishes: Wishes) -> Broker:
         ConfigurationError: jobs of ``memory:`` cannot be shared with a worker process.
         NaqConnectionError: the one that --broker-url names does not answer.
     """
-    if wishes.memory:
-        return PassingBroker()
-    if wishes.data is None:
+    if not wishes.memory and wishes.data is None:
         source, url = _asked_for(wishes)
         if url.startswith("memory:"):
             raise ConfigurationError(
@@ -146,7 +150,14 @@ async def choose_broker(wishes: Wishes) -> Broker:
             if wishes.broker_url is not None:
                 raise NaqConnectionError(f"{what}: start that broker, or leave --broker-url out for one of naq's own")
             say(f"{what}: running a broker of naq's own instead")
-    return FolderBroker(wishes.data or Path(FOLDER), load_config().durability)
+    try:
+        find_binary()
+    except ConfigurationError as error:
+        if wishes.data is not None:
+            raise
+        say(f"WARNING: {error}\n{_ALONE}")
+        return NoBroker(Path.cwd())
+    return PassingBroker() if wishes.memory else FolderBroker(wishes.data or Path(FOLDER), load_config().durability)
 
 
 def _asked_for(wishes: Wishes) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import sys
 import time
@@ -14,16 +15,22 @@ from typing import Any, Final
 from naq._version import __version__
 from naq.cli.common import say
 from naq.cli.dev_app import DEMO_APP, Broker, Wishes, check, choose_app, choose_broker
+from naq.cli.dev_join import join
+from naq.cli.dev_order import Ordering
 from naq.cli.errors import ConflictError
 from naq.cli.exits import Exit
 from naq.cli.reloading import watch_for
 from naq.cli.serve import Options
 from naq.cli.supervise import command
 from naq.config.fields import hide_credentials
+from naq.config.running import FOLDER, Running, running_here
+from naq.dev.alone import NoBroker
 from naq.dev.errand import Errands
 from naq.dev.find import first_task
 from naq.dev.hold import HeldError, Hold, ignore_in_git
 from naq.dev.keys import Keys, has_keys
+from naq.dev.log import FILE as LOG
+from naq.dev.log import DevLog
 from naq.dev.new import FIRST_JOB
 from naq.dev.tree import Stopped, Tree
 from naq.dev.watch import Watch, can_watch
@@ -47,10 +54,14 @@ def run_session(wishes: Wishes) -> int:
     check(wishes)
     folder = Path.cwd()
     began = time.monotonic()
-    app, is_new = choose_app(wishes, folder)
+    app, is_new = _app_that_runs(wishes), False
+    if app is None:
+        app, is_new = choose_app(wishes, folder)
     try:
         hold = Hold(folder, app)
     except HeldError as error:
+        if error.holder is not None and _may_join(wishes, app, error.holder):
+            return join(error.holder, folder)
         raise ConflictError(str(error)) from error
     with hold:
         if is_new:
@@ -58,6 +69,20 @@ def run_session(wishes: Wishes) -> int:
         if ignore_in_git(folder):
             say("added .naq/ to .gitignore")
         return asyncio.run(Session(wishes, app, hold, is_new=is_new, began=began).run())
+
+
+def _app_that_runs(wishes: Wishes) -> str | None:
+    """The app of the ``naq dev`` that runs here, where none is named: nobody is to be asked for one."""
+    if wishes.app is not None or wishes.demo or wishes.new:
+        return None
+    running = running_here()
+    return None if running is None else running.app
+
+
+def _may_join(wishes: Wishes, app: str, holder: Running) -> bool:
+    """Whether what is asked for is what runs already."""
+    own = wishes.data is not None or wishes.broker_url is not None or (wishes.memory and not wishes.demo)
+    return app == holder.app and not own and wishes.workers == 1
 
 
 class Session:
@@ -73,11 +98,14 @@ class Session:
         self._is_up = False
         self._tree = Tree(self._asked)
         self._broker: Broker | None = None
-        self._workers = Workers(self._command, wishes.workers, env=self._environment, say=say)
+        self._log = DevLog(Path(FOLDER) / LOG)
+        self._workers = Workers(
+            self._command, wishes.workers, env=self._environment, output=self._log.output, say=self._log.say
+        )
         self._errands = Errands(self._environment)
+        self._ordering = Ordering(app, self._errands, say)
         self._keys: Keys | None = None
         self._acting: set[asyncio.Task[None]] = set()
-        self._last_order = ""
 
     async def run(self) -> int:
         """Run; the exit code: 0 where it was ended in order, 130 while it was starting or by asking twice."""
@@ -88,9 +116,12 @@ class Session:
         return Exit.DONE
 
     async def _body(self, tree: Tree) -> None:
+        await tree.start(self._log)
         self._broker = await choose_broker(self._wishes)
+        if self._alone is not None:
+            self._workers.keep(1)  # each would have jobs of its own
         await tree.start(self._broker)
-        self._hold.tell(self._broker.url)
+        self._hold.tell(self._broker.url if self._alone is None else "")  # nobody else can use a memory
         watch = Watch(Path.cwd()) if self._wishes.reload and can_watch() else None
         if watch is not None:
             await tree.start(watch)
@@ -105,19 +136,18 @@ class Session:
             if self._workers.are_ready:
                 await self._first_jobs()
             if watch is not None:
-                await watch_for(watch, self._workers)
+                await watch_for(watch, self._workers, self._log.say)
             await asyncio.Event().wait()
+
+    @property
+    def _alone(self) -> NoBroker | None:
+        return self._broker if isinstance(self._broker, NoBroker) else None
 
     async def _first_jobs(self) -> None:
         if self._app == DEMO_APP:
-            await self._errands.run([sys.executable, "-m", "naq.dev.orders"])
+            await self._ordering.demo(self._alone)
         elif self._is_new:
-            await self._enqueue(shlex.join(FIRST_JOB))
-
-    async def _enqueue(self, order: str) -> None:
-        words = shlex.split(order)
-        say(f"$ naq enqueue {shlex.join(words)} --app {self._app} --wait")
-        await self._errands.run([sys.executable, "-m", "naq", "enqueue", *words, "--app", self._app, "--wait"])
+            await self._ordering.enqueue(shlex.join(FIRST_JOB), self._alone)
 
     def _command(self, number: int) -> list[str]:
         options = Options(
@@ -131,12 +161,15 @@ class Session:
             log_level=self._level,
             log_format=None,
             terse=True,
+            requests=None if self._alone is None else str(self._alone.requests),
         )
         return command(options, self._wishes.log_format, number)
 
     def _environment(self) -> dict[str, str]:
         assert self._broker is not None
-        return {"NAQ_BROKER_URL": self._broker.url}
+        # Their output goes through a pipe: Python would keep it back, and programs that ask would leave colours out.
+        colour = {"FORCE_COLOR": "1"} if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else {}
+        return {"NAQ_BROKER_URL": self._broker.url, "PYTHONUNBUFFERED": "1", **colour}
 
     def _introduce(self, broker: Broker) -> None:
         took = time.monotonic() - self._began
@@ -146,18 +179,21 @@ class Session:
             watching = "watching for changes"
         else:
             watching = 'no reload without watchfiles: pip install "naq[dev]"'
-        workers = f" · {self._wishes.workers} workers" if self._wishes.workers > 1 else ""
+        count = len(self._workers.processes)
+        workers = f" · {count} workers" if count > 1 else ""
         order = shlex.join(FIRST_JOB) if self._is_new else first_task(Path.cwd(), self._app) or "TASK"
         state = f"ready in {took:.1f} s" if self._workers.are_ready else "no worker yet"
         say(f"\n  naq dev  {__version__}{'':34}{state}")
         say(f"  Broker   {hide_credentials(broker.url)}  ({broker.about})")
         say(f"  App      {self._app}{workers} · {watching}")
-        say(f"  Try      naq enqueue {order} --app {self._app} --wait")
+        if self._alone is None:
+            say(f"  Try      naq enqueue {order} --app {self._app} --wait")
         say(f"  {'Keys     ' + _KEYS if has_keys() else 'End      Ctrl-C'}\n")
 
     def _asked(self, count: int) -> None:
         if count == 1:
-            say(f"stopping; running jobs get {DRAIN:g} s, the others are kept (once more stops now)")
+            kept = "kept" if self._alone is None else "lost, as there is no broker to keep them"
+            self._log.say(f"stopping; running jobs get {DRAIN:g} s, the others are {kept} (once more stops now)")
         elif count == 2:
             say("stopping now")
 
@@ -184,20 +220,12 @@ class Session:
 
     async def _ask_what_to_enqueue(self) -> None:
         assert self._keys is not None
-        again = f" [{self._last_order}]" if self._last_order else f" (such as {shlex.join(FIRST_JOB)})"
-        order = await self._keys.read_line(f"enqueue{again}: ") or self._last_order
-        if not order:
-            return
-        self._last_order = order
-        try:
-            await self._enqueue(order)
-        except ValueError as error:  # a quotation mark without its other half
-            say(f"that is no command line: {error}")
+        await self._ordering.ask(self._keys, self._alone)
 
     async def _restart(self) -> None:
         began = time.monotonic()
         if await self._workers.reload():
-            say(f"started anew in {time.monotonic() - began:.1f} s")
+            self._log.say(f"started anew in {time.monotonic() - began:.1f} s")
 
     def _change_level(self) -> None:
         self._level = LEVELS[(LEVELS.index(self._level) + 1) % len(LEVELS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,7 @@ def run_reloading(options: Options, form: Format) -> int:
     return asyncio.run(run())
 
 
-async def watch_for(watch: Watch, workers: Workers) -> None:
+async def watch_for(watch: Watch, workers: Workers, say: Callable[[str], None] = say) -> None:
     """Start `workers` anew whenever the program changes, and say so. Does not return."""
     while True:
         files = await watch.changed()

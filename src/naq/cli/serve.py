@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from naq._version import __version__
@@ -49,6 +50,7 @@ class Options(NamedTuple):
     max_memory: int = 0
     reload: bool = False
     terse: bool = False
+    requests: str | None = None
 
 
 def serve(options: Options) -> int:
@@ -72,7 +74,8 @@ def serve(options: Options) -> int:
             Membership(link, worker, loop).start()
         code = Exit.BUG
         try:
-            runner.run(_serve(worker, _introduce(worker, options, "json" if link is not None else form)))
+            ready = _introduce(worker, options, "json" if link is not None else form)
+            runner.run(_serve(worker, ready, options.requests))
             code = Exit.INTERRUPTED if signals.count > 1 else Exit.DONE
         finally:
             signals.restore()
@@ -84,7 +87,11 @@ def serve(options: Options) -> int:
     return code
 
 
-async def _serve(worker: Worker, ready: Callable[[], None]) -> None:
+async def _serve(worker: Worker, ready: Callable[[], None], requests: str | None) -> None:
+    if requests is not None:
+        from naq.cli.requests import Requests
+
+        Requests(worker.app, Path(requests))
     running = asyncio.ensure_future(worker.run())
     started = asyncio.ensure_future(worker.wait_ready())
     try:

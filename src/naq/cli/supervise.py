@@ -61,6 +61,7 @@ def command(options: Options, form: Format, number: int) -> list[str]:
         "--max-memory": options.max_memory or None,
         "--log-level": options.log_level,
         "--log-format": form,
+        "--requests": options.requests,
     }
     for name, value in given.items():
         if value is not None:

@@ -27,6 +27,7 @@ def worker(
     log_level: str = "info",
     log_format: Format | None = None,
     terse: Annotated[bool, Parameter(show=False)] = False,
+    requests: Annotated[str | None, Parameter(show=False)] = None,
 ) -> int:
     """Claim jobs of an app and run them, until it is told to stop.
 
@@ -52,6 +53,7 @@ def worker(
         log_level: debug, info, warning or error. Below info is nothing for each job.
         log_format: text or json. Default: text on a terminal, else json.
         terse: Say in one line what was loaded, for whoever started this.
+        requests: Enqueue what is written to this named pipe, for whoever started this.
     """
     from naq.cli.serve import Options, serve
 
@@ -70,6 +72,7 @@ def worker(
             max_memory=max_memory,
             reload=reload,
             terse=terse,
+            requests=requests,
             log_level=log_level,
             log_format=log_format,
         )

@@ -31,8 +31,8 @@ class HeldError(ConfigurationError):
         self.holder = holder
         who = "" if holder is None else f" (process {holder.pid}, app {holder.app}, broker {holder.url or 'starting'})"
         super().__init__(
-            f"naq dev runs in {folder} already{who}. What you start in this folder uses it, such as "
-            "naq jobs list; end it with q or Ctrl-C in its terminal to start another"
+            f"naq dev runs in {folder} already{who}. What you start in this folder uses it, such as naq jobs list; "
+            "naq dev alone joins it; end it with q or Ctrl-C in its terminal to start another"
         )
 
 

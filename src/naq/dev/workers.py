@@ -50,6 +50,10 @@ class Workers:
         self._slots = [_Slot(number) for number in range(1, count + 1)]
         self._keepers: list[asyncio.Task[None]] = []
 
+    def keep(self, count: int) -> None:
+        """Be `count` of them at most; before `start`."""
+        del self._slots[count:]
+
     @property
     def processes(self) -> list[WorkerProcess]:
         """Those that run, or have been started last."""
