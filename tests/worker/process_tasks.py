@@ -45,6 +45,10 @@ def echo(value: Any) -> Any:
     return value
 
 
+def one_of(first: int, second: int) -> dict[str, Any]:
+    return {"value": [first, second]}
+
+
 async def move(point: Point, *, by: int) -> Point:
     await asyncio.sleep(0)
     return Point(point.x + by, point.at)
@@ -196,6 +200,7 @@ def build(**settings: Any) -> Naq:
     app.task(name="hasty", executor="process", timeout=0.3)(wait_for)
     app.task(name="long_result", executor="process")(long_result)
     app.task(name="thread")(number)
+    app.task(name="grown", executor="process", version=2)(echo).upcast(1)(one_of)
     return app
 
 

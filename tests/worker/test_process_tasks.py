@@ -10,7 +10,7 @@ from pathlib import Path
 import process_tasks
 import pytest
 from process_tools import result, serving, start, story
-from worker_tools import ended, put
+from worker_tools import DEADLINE, ended, put
 
 from naq import Naq, ProcessDied
 from naq.exceptions import ConfigurationError
@@ -24,6 +24,17 @@ def test_it_runs_in_another_process_which_is_used_again() -> None:
             first, second = await result(app, "nth"), await result(app, "nth")
             assert first[0] != os.getpid()
             assert second == (first[0], 2), "an idle child is the next job's"
+
+    story(test())
+
+
+def test_arguments_of_an_older_version_are_upcast_in_the_child() -> None:
+    async def test() -> None:
+        async with serving() as (app, _):
+            job_id = await put(app, b'{"v":1,"task":"grown","args":[1],"kwargs":{"second":2}}')
+            assert await app.job(job_id).result(timeout=DEADLINE) == [1, 2]
+            job_id = await put(app, b'{"v":1,"task":"grown","args":[3],"version":2}')
+            assert await app.job(job_id).result(timeout=DEADLINE) == 3
 
     story(test())
 

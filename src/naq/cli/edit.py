@@ -62,7 +62,7 @@ def edit(letter_id: str, /, *, args: str | None = None, dry_run: bool = False, c
     if after is None:
         say("nothing was changed, and nothing run")
         return Exit.FAILED
-    _check(common, task, after)
+    _check(common, envelope, after)
     payload = _write(letter, envelope, config, after)
     if dry_run:
         sys.stdout.write(_text(after))
@@ -127,7 +127,7 @@ def _given(text: str) -> Arguments:
     raise UsageError(f"--args is a {type(value).__name__}; write a JSON array or object")
 
 
-def _check(common: Common, task: str, after: Arguments) -> None:
+def _check(common: Common, envelope: Envelope, after: Arguments) -> None:
     """Hold the new arguments against the task, where the app is known.
 
     Raises:
@@ -138,7 +138,8 @@ def _check(common: Common, task: str, after: Arguments) -> None:
     from naq.worker.loader import load_app
 
     args, kwargs = Raw(msgspec.json.encode(after.args)), Raw(msgspec.json.encode(after.kwargs))
-    load_app(common.app).get_task(task).signature.decode(args, kwargs)
+    task = load_app(common.app).get_task(envelope.task)
+    task.versions.signature(envelope.version).decode(args, kwargs)  # they stay of the version that the job is of
 
 
 def _edited(task: str, before: Arguments) -> Arguments | None:

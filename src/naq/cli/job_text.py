@@ -32,6 +32,7 @@ def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
     yield "enqueued", ago(job.enqueued_at, common)
     if job.finished_at is None:
         yield "runs", ago(job.run_at, common)
+    yield "expires", ago(job.expires_at, common)
     waited = _between(job.run_at or job.enqueued_at, job.started_at)
     yield "started", ago(job.started_at, common) + (f", after {waited}" if waited else "")
     took = _between(job.started_at, job.finished_at)

@@ -57,7 +57,12 @@ def show(target: str, task: str | None = None, /, *, common: Common = DEFAULT) -
     name = target if task is None else task
     view = _view(_load(None if task is None else target, common).get_task(name))
     lines = [(column.title.lower(), column.text(view)) for column in _COLUMNS]
-    print_item(view, [*lines, ("priority", view.priority), ("help", view.help)], common, name="name")
+    print_item(
+        view,
+        [*lines, ("version", str(view.version)), ("priority", view.priority), ("help", view.help)],
+        common,
+        name="name",
+    )
 
 
 def _load(target: str | None, common: Common) -> Naq:
@@ -77,6 +82,7 @@ def _view(task: Task[..., Any]) -> TaskView:
         parameters=str(inspect.signature(task.func)),
         queue=declared.queue,
         priority=declared.priority,
+        version=declared.version,
         timeout=declared.timeout,
         max_attempts=declared.retry.max_attempts,
         runs_in=runs_in,

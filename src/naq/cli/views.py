@@ -29,6 +29,7 @@ class JobView(Struct, frozen=True, kw_only=True):
     run_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None
     tags: dict[str, str]
     key: str
     errors: list[AttemptError]
@@ -51,6 +52,7 @@ class JobView(Struct, frozen=True, kw_only=True):
             run_at=moment(record.run_at),
             started_at=moment(record.started_at),
             finished_at=moment(record.finished_at),
+            expires_at=moment(record.expires_at),
             tags=record.tags,
             key=record.key,
             errors=record.errors,
@@ -155,6 +157,7 @@ class TaskView(Struct, frozen=True, kw_only=True):
     parameters: str
     queue: str
     priority: Priority
+    version: int
     timeout: float | None
     max_attempts: int
     runs_in: Literal["event loop", "thread", "process"]

@@ -28,6 +28,7 @@ class WhyView(Struct, frozen=True, kw_only=True):
     earliest: datetime | None
     command: str
     key: str
+    expires_at: datetime | None
 
     @classmethod
     def of(cls, why: Why) -> WhyView:
@@ -42,6 +43,7 @@ class WhyView(Struct, frozen=True, kw_only=True):
             earliest=moment(why.earliest),
             command=why.command,
             key=why.key,
+            expires_at=moment(why.expires_at),
         )
 
 
@@ -64,5 +66,6 @@ def _lines(found: WhyView, common: Common) -> Iterator[tuple[str, str]]:
     yield "job", f"{found.id} is {found.state}" + (f" in queue {found.queue}" if found.queue else "")
     yield "why", found.text
     yield "earliest", ago(found.earliest, common)
+    yield "expires", ago(found.expires_at, common)
     yield "next", found.command
     yield "key", found.key

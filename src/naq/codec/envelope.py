@@ -31,6 +31,7 @@ NO_KWARGS: Final = Raw(b"{}")
 
 _Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]  # UNIX seconds up to the year 9999
 _Limit = Annotated[str, Meta(pattern=r"^[a-z]{1,16}(\.[A-Za-z0-9_-]{1,64}){2}\Z")]
+_Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 _Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z")]
 
 
@@ -51,6 +52,7 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         parent: id of the job that enqueued this one, or "".
         root: id of the first job of that chain, or "".
         after: whom it waits for, and which of their results are arguments; None: nobody.
+        version: that of the task's parameters which the arguments were made for, from 1 (docs/versions.md).
     """
 
     v: int
@@ -67,6 +69,7 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     parent: _Id = ""
     root: _Id = ""
     after: After | None = None
+    version: _Count = 1
 
 
 class _Version(Struct):

@@ -11,7 +11,7 @@ from naq.job import AttemptError
 
 
 class Peek(msgspec.Struct, frozen=True):
-    """A job's task, when it was enqueued (UNIX seconds), what ended its earlier attempts, its limits, its kin."""
+    """A job's task, when it was enqueued and when it expires (UNIX seconds), earlier errors, limits, kin."""
 
     task: str = ""
     at: float = 0.0
@@ -20,6 +20,7 @@ class Peek(msgspec.Struct, frozen=True):
     parent: str = ""
     root: str = ""
     after: After | None = None
+    expires_at: float | None = None
 
     @property
     def waits_for(self) -> list[str]:

@@ -84,8 +84,9 @@ async def register(backend: Backend, config: Config, handlers: Sequence[Declared
                 after = None if everything else await backend.latest()
                 there = Handler(task=task.name, patterns=[], after=after, since=declared.since)
             wanted = replace(
-                there, patterns=declared.patterns, queue=task.declared.queue, priority=task.declared.priority
-            )
+                there, patterns=declared.patterns, queue=task.declared.queue, priority=task.declared.priority,
+                version=task.declared.version,
+            )  # fmt: skip
             version = 0 if entry is None else entry.version
             if entry is not None and wanted == there:
                 break

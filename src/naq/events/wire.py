@@ -54,6 +54,7 @@ class Handler(Struct, frozen=True, omit_defaults=True):
         after: the cursor behind which events are for it; None: from the retained start.
         since: UNIX seconds from which on events are for it; None: any.
         joined: whether those that were there when it came are dealt with.
+        version: that of the task's parameters: a handler takes an event as it takes it now.
     """
 
     task: str
@@ -63,6 +64,7 @@ class Handler(Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     since: float | None = None
     joined: bool = False
+    version: int = 1
 
 
 class _Sealed(Struct):
@@ -169,6 +171,7 @@ def job_of(config: Config, handler: Handler, event_id: str, published: Published
         at=now,
         parent=published.parent,
         root=published.root,
+        version=handler.version,
     )
     payload = encode_envelope(envelope, limit=config.max_payload)
     if (seal := seal_for(config)) is not None:

@@ -223,6 +223,7 @@ def end_record(spec: JobSpec, decision: Decision) -> JobRecord:
         parent=said.parent,
         root=said.root,
         after=said.waits_for,
+        expires_at=said.expires_at or 0.0,
     )
 
 

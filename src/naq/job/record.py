@@ -61,6 +61,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         tags: what the producer tagged it with.
         key: the unique key that it has, where it has one and waits or runs.
         limits: the rate limits and groups that it falls under, by the names of their entries; as `key`.
+        expires_at: UNIX seconds from which on no attempt of it begins any more; 0: never.
         parent, root: the job that enqueued it, and the first of that line; empty where a program did.
         after: the first hundred of the jobs that it waits for, or waited for.
         sealed: where it is encrypted: `result`, `errors` and `reason`, which say less or nothing then.
@@ -91,6 +92,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     after: list[str] = []
     sealed: str = ""
     sig: str = ""
+    expires_at: float = 0.0
 
     @property
     def is_final(self) -> bool:

@@ -19,10 +19,10 @@ from naq.limits.rates import Rate
 
 Cause = Literal[
     "ended", "running", "not due", "next attempt", "overdue", "parents", "paused", "no worker", "unknown task",
-    "queue limit", "group", "rate", "busy", "next",
+    "queue limit", "group", "rate", "busy", "next", "expired",
 ]  # fmt: skip
 LATE: Final = 10.0  # seconds past its time after which a timer is not just about to fire (a failover takes up to 9)
-NOBODY_KNOWS: Final = "no worker here knows task"  # what a worker says that hands back what it cannot run
+NOBODY_KNOWS: Final = "no worker here knows "  # what a worker says that hands back what it cannot run
 NAMED: Final = 3  # parents, holders, and tasks that are named; the rest is counted
 
 
@@ -36,6 +36,7 @@ class Why(Struct, frozen=True, kw_only=True):
         earliest: UNIX seconds before which it cannot run; 0 where nobody knows.
         command: what to type next; empty where there is nothing to do.
         key: its unique key, if it has one.
+        expires_at: UNIX seconds from which on no attempt of it begins; 0: never.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class Why(Struct, frozen=True, kw_only=True):
     earliest: float = 0.0
     command: str = ""
     key: str = ""
+    expires_at: float = 0.0
 
 
 class _Found(Struct, frozen=True):
@@ -79,6 +81,7 @@ async def explain(backend: Backend, job_id: str) -> Why:
         earliest=found.earliest,
         command=found.command,
         key=record.key,
+        expires_at=record.expires_at,
     )
 
 
@@ -88,6 +91,8 @@ async def _explain(backend: Backend, record: JobRecord) -> _Found:
             return _ended(record)
         case JobState.RUNNING:
             return _Found("running", _running(record), command=f"naq jobs show {record.id}")
+        case _ if record.expires_at and record.expires_at <= clock.now():
+            return _expired(record)
         case JobState.BLOCKED:
             return await _blocked(backend, record)
         case JobState.SCHEDULED | JobState.RETRYING:
@@ -103,6 +108,13 @@ def _ended(record: JobRecord) -> _Found:
     error = f": {record.error.type.removeprefix('builtins.')}: {record.error.message[:200]}" if record.error else why
     command = f"naq jobs retry {record.id}" if record.state is JobState.FAILED else f"naq jobs show {record.id}"
     return _Found("ended", f"it has ended as {record.state}{when}{error if again else ''}", command=command)
+
+
+def _expired(record: JobRecord) -> _Found:
+    text = f"it has not started before it expired, at {_time(record.expires_at)}; nothing of it runs any more, and the "
+    return _Found(
+        "expired", f"{text}worker that takes it next ends it as expired", command=f"naq jobs show {record.id}"
+    )
 
 
 def _running(record: JobRecord) -> str:

@@ -74,7 +74,8 @@ def pack(job_id: str, call: Call[Any], at: float, error: AttemptError | None = N
             at=at,
             timeout=options.timeout,
             retry=None if options.retry is None else options.retry.wire(options.retry),
-            expires_at=None if options.expires_in is None else at + options.expires_in,
+            expires_at=options.expires_at if options.expires_in is None else at + options.expires_in,
+            version=plan.version,
             errors=[] if error is None else [error],
             id=job_id,
             queue=plan.queue,
@@ -97,6 +98,7 @@ def unpack(data: bytes) -> Restored:
     from naq.task.function import find_known
     from naq.task.options import JobOptions
     from naq.task.plan import Plan
+    from naq.task.versions import Versions
 
     config = settings()
     # Refuses what is unsafe, and says best what is wrong.
@@ -117,7 +119,9 @@ def unpack(data: bytes) -> Restored:
             f"(NAQ_IMPORTS, [tool.naq]); {hint(read.task, config.imports)}"
         )
     signature = found.signature(config.codec)
-    args, kwargs = get_codec(read.codec).decode(signature, read.args, read.kwargs)
+    versions = Versions(found.name, signature, 1) if found.task is None else found.task.versions
+    older = versions.signature(read.version)
+    args, kwargs = versions.upcast(read.version, *get_codec(read.codec).decode(older, read.args, read.kwargs))
     options = JobOptions(
         queue=check_token("queue", read.queue),
         priority=read.priority,
@@ -125,10 +129,10 @@ def unpack(data: bytes) -> Restored:
         timeout=read.timeout,
         run_at=read.run_at,
         job_id=check_token("job id", read.id) if read.id else None,
-        expires_in=None if read.expires_at is None else read.expires_at - read.at,
+        expires_at=read.expires_at,
     )
     plan = Plan(found.name, signature, found.declared, options, config, found.func)
-    return Restored(read.id, Call(plan, args, kwargs), read.at, read.errors[-1] if read.errors else None)
+    return Restored(read.id, Call(plan, tuple(args), kwargs), read.at, read.errors[-1] if read.errors else None)
 
 
 def pack_result(result: Any, status: str, error: str | None, traceback_str: str | None) -> bytes:

@@ -101,4 +101,5 @@ def _arguments(call: Call[Any]) -> bytes:
     """The arguments and options of a call as they would travel, without what is new each time."""
     plan = call.plan
     args, kwargs = plan.signature.encode(call.args, call.kwargs)
-    return bytes(args) + b" " + bytes(kwargs) + repr((plan.options.timeout, plan.options.retry)).encode()
+    said = bytes(args) + b" " + bytes(kwargs) + repr((plan.options.timeout, plan.options.retry)).encode()
+    return said if plan.version == 1 else said + b" %d" % plan.version

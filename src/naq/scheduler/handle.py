@@ -164,5 +164,6 @@ def make_template(name: str, call: Call[Any], jobs: Jobs) -> Template:
         spec,
         delayed=options.delay is not None or options.run_at is not None,
         chosen=options.job_id is not None,
+        ends=options.expires_at is not None,
     )
     return jobs.template(name, spec, expires_in=options.expires_in)

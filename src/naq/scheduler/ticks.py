@@ -102,7 +102,7 @@ def manual_id(name: str) -> str:
     return f"run-{short_name(name)[:30]}-{new_id()}"
 
 
-def check_schedulable(spec: JobSpec, *, delayed: bool, chosen: bool) -> None:
+def check_schedulable(spec: JobSpec, *, delayed: bool, chosen: bool, ends: bool) -> None:
     """Refuse options that only make sense for a single job.
 
     Raises:
@@ -111,6 +111,7 @@ def check_schedulable(spec: JobSpec, *, delayed: bool, chosen: bool) -> None:
     for there, option in (
         (delayed, "delay or run_at"),
         (chosen, "job_id"),
+        (ends, "expires_at (say expires_in)"),
         (bool(getattr(spec, "blocked", False)), "depends_on"),
         (bool(getattr(spec, "key", "")), "unique"),
     ):

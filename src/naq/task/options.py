@@ -22,6 +22,7 @@ from naq.names import check_token
 from naq.retry import Decide, Retry
 from naq.task.callbacks import TAKES, OnComplete, OnFailure, OnRetry, OnStart, OnSuccess, check_callback
 from naq.task.parents import Wanted, read_parents
+from naq.task.versions import check_version
 
 if TYPE_CHECKING:
     from naq.handle import Job
@@ -58,6 +59,8 @@ class TaskSettings(TypedDict, total=False):
             tasks that name the same group share it; without a name it is the task's own.
         unique_by: one job at a time for each value of a parameter, of several, or of what a function returns.
         unique_while, unique_for, throttle, debounce, debounce_max: as in ``task.options``.
+        version: that of its parameters, 1 unless said otherwise: count it up where they change in a way that jobs which
+            wait do not fit, and say with ``@task.upcast`` what becomes of those (docs/versions.md).
         on_start, on_success, on_failure, on_retry, on_complete: called at these moments (docs/callbacks.md).
     """
 
@@ -81,6 +84,7 @@ class TaskSettings(TypedDict, total=False):
     throttle: Duration | None
     debounce: Duration | None
     debounce_max: Duration | None
+    version: int | None
     on_start: OnStart | None
     on_success: OnSuccess | None
     on_failure: OnFailure | None
@@ -98,7 +102,8 @@ class JobSettings(TypedDict, total=False):
         delay: seconds or timedelta to wait before it may run; or
         run_at: a datetime (naive means UTC) or UNIX seconds before which it does not run.
         job_id: the job's identity, chosen by the caller: the same id is one job, however often it is enqueued.
-        expires_in: seconds or timedelta after which it is not started any more.
+        expires_in: seconds or timedelta after which it is not started any more; or
+        expires_at: a datetime (naive means UTC) or UNIX seconds from which on it is not. No attempt begins after it.
         unique: a key, any JSON value: while there is a job of it, none is added, and the handle is on that one
             (docs/limits.md). Default for the options below: what the task's `unique_by` says, else all arguments.
         unique_while: "waiting", or "active" (default): until it has ended.
@@ -122,6 +127,7 @@ class JobSettings(TypedDict, total=False):
     run_at: datetime | float | None
     job_id: str | None
     expires_in: Duration | None
+    expires_at: datetime | float | None
     unique: Any
     unique_while: UniqueWhile | None
     unique_for: Duration | None
@@ -148,10 +154,11 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     executor: Executor | None = None
     limits: TaskLimits | None = None
+    version: int = 1
 
 
 class JobOptions(Struct, frozen=True, kw_only=True):
-    """What one job does differently from its task; None for the same. Times in seconds, `run_at` in UNIX seconds."""
+    """What one job does differently from its task; None for the same. Seconds; the two `..._at` in UNIX seconds."""
 
     queue: str | None = None
     priority: Priority | None = None
@@ -162,6 +169,7 @@ class JobOptions(Struct, frozen=True, kw_only=True):
     run_at: float | None = None
     job_id: str | None = None
     expires_in: float | None = None
+    expires_at: float | None = None
     limits: JobLimits | None = None
     wanted: Wanted = Wanted()
 
@@ -176,6 +184,8 @@ def read_task_options(where: str, settings: Mapping[str, Any]) -> TaskOptions:
     for moment in TAKES:
         if (callback := settings.get(moment)) is not None:
             check_callback(where, moment, callback)
+    if (version := settings.get("version")) is not None:
+        read["version"] = check_version(where, version)
     read["limits"] = read_task_limits(where, settings, _limit_seconds(where, settings))
     return TaskOptions(**{name: value for name, value in read.items() if value is not None})
 
@@ -185,8 +195,11 @@ def read_job_options(where: str, settings: Mapping[str, Any]) -> JobOptions:
     _check_names(where, settings, JOB_OPTIONS)
     read = _common(where, settings)
     read["delay"] = _seconds(where, "delay", settings.get("delay"), above=False)
-    read["run_at"] = _moment(where, settings.get("run_at"))
+    read["run_at"] = _moment(where, "run_at", settings.get("run_at"))
     read["expires_in"] = _seconds(where, "expires_in", settings.get("expires_in"), above=True)
+    read["expires_at"] = _moment(where, "expires_at", settings.get("expires_at"))
+    if read["expires_in"] is not None and read["expires_at"] is not None:
+        raise ConfigurationError(f"{where}: expires_in and expires_at both say until when; give one of them")
     read["limits"] = read_job_limits(where, settings, _limit_seconds(where, settings))
     if (job_id := settings.get("job_id")) is not None:
         read["job_id"] = check_token("job id", job_id)
@@ -266,16 +279,16 @@ def _seconds(where: str, name: str, value: object, *, above: bool) -> float | No
     return seconds
 
 
-def _moment(where: str, value: object) -> float | None:
+def _moment(where: str, name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, datetime):
         return clock.as_timestamp(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigurationError(f"{where}: run_at is {value!r}; expected a datetime or UNIX seconds")
+        raise ConfigurationError(f"{where}: {name} is {value!r}; expected a datetime or UNIX seconds")
     if not 0 <= value < _LATEST:
         raise ConfigurationError(
-            f"{where}: run_at is {value!r}, which is no time in UNIX seconds (is it milliseconds?)"
+            f"{where}: {name} is {value!r}, which is no time in UNIX seconds (is it milliseconds?)"
         )
     return float(value)
 

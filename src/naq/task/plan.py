@@ -46,6 +46,7 @@ class Plan:
         queue: where its jobs wait.
         priority: in which lane.
         policy: when they are tried again.
+        version: that of the task's parameters.
         gated: whether a limit has to be asked before a job is stored (`gate`).
     """
 
@@ -69,6 +70,7 @@ class Plan:
         "queue",
         "signature",
         "task",
+        "version",
     )
 
     def __init__(
@@ -82,6 +84,7 @@ class Plan:
         host: Host | None = None,
     ) -> None:
         self.task: Final = task
+        self.version: Final = declared.version
         self.signature: Final = signature
         self.options: Final = options
         self.is_bare: Final = options == JobOptions()
@@ -121,13 +124,14 @@ class Plan:
         options = self.options
         raw_args, raw_kwargs, holes = self._encoded(args, kwargs)
         after = after_of(self.task, options.wanted, holes, id_of) if holes or options.wanted.parents else None
-        run_at, expires_at = options.run_at, None
+        run_at, expires_at = options.run_at, options.expires_at
         if options.delay:
             run_at = now + options.delay
         if options.expires_in is not None:
             expires_at = now + options.expires_in
-            if run_at is not None and run_at >= expires_at:
-                raise ConfigurationError(f"{self.task}: run_at is later than expires_in allows; it could never start")
+        if expires_at is not None and expires_at <= (now if run_at is None else max(now, run_at)):
+            when = "it is to run" if run_at is not None and run_at > now else "now"
+            raise ConfigurationError(f"{self.task}: it expires before {when}; it could never start")
         chosen, key, scope, limits = options.job_id, "", _ACTIVE, _NO_LIMITS
         if self._limits is not None:
             limits = self._limits.entries(args, kwargs)
@@ -149,6 +153,7 @@ class Plan:
                 parent=parent.job_id if parent else "",
                 root=(parent.root or parent.job_id) if parent else "",
                 after=after,
+                version=self.version,
             ),
             limit=self._config.max_payload,
         )

@@ -17,6 +17,7 @@ from naq.task.call import Call, send, send_built, send_one, send_one_sync, send_
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, Reply
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
 from naq.task.plan import Plan
+from naq.task.versions import U, Versions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -147,6 +148,7 @@ class Task(Sender[P, R]):
         in_process: whether its jobs run in child processes.
         limited: whether a worker has to ask before it runs a job (docs/limits.md).
         host: the app it belongs to.
+        versions: that of its parameters, and how older ones are read (docs/versions.md).
         callbacks: what is called when its jobs start and end (docs/callbacks.md).
     """
 
@@ -159,6 +161,7 @@ class Task(Sender[P, R]):
         self.func: Final[Callable[P, Any]] = func
         self.signature: Final = get_codec(host.config.codec).signature(func, name)
         self.declared: Final = declared
+        self.versions: Final = Versions(name, self.signature, declared.version)
         self.is_async: Final = _is_async(func)
         self.streams: Final = is_stream(func)
         self.in_process: Final = declared.executor == "process"
@@ -177,13 +180,29 @@ class Task(Sender[P, R]):
     def options(self, **settings: Unpack[JobSettings]) -> Configured[P, R]:
         """This task with `settings` for the jobs enqueued through the result (see `JobSettings`).
 
-        Options: queue, priority, retry, retries, timeout, tags, delay, run_at, job_id, expires_in, depends_on,
-        on_parent_failure, wait_for.
+        Options: queue, priority, retry, retries, timeout, tags, delay, run_at, job_id, expires_in, expires_at,
+        depends_on, on_parent_failure, wait_for.
 
         Raises:
             ConfigurationError: an option that does not exist, or a value it cannot take. Nothing was stored.
         """
         return Configured(self, settings)
+
+    def upcast(self, from_version: int, /) -> Callable[[U], U]:
+        """Say how jobs that were enqueued with the parameters of `from_version` are read: ``@task.upcast(1)``.
+
+        The function has the parameters that the task had then, and returns the arguments of the next version: a dict
+        by name, or a tuple by position. One for each version; they are applied one after the other. It must be pure.
+
+        Raises:
+            ConfigurationError: the task is not of a higher version (``@app.task(version=...)``), that one has an
+                upcaster already, or the function is a coroutine function or has parameters that cannot travel.
+        """
+
+        def add(func: U, /) -> U:
+            return self.versions.add(from_version, func)
+
+        return add
 
     def on_start(self, callback: _Start, /) -> _Start:
         """Call ``callback(context)`` before every attempt; also a decorator, as the four below.

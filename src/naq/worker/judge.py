@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
+from naq import clock
 from naq.codec.envelope import next_payload
 from naq.exceptions import SerializationError, TaskTimeoutError
 from naq.job import JobState
@@ -77,6 +78,9 @@ class Judge:
             case Then.AGAIN:
                 return self._again(flight, error, ruling.delay)
             case Then.SNOOZE:
+                if self._too_late(flight, ruling.delay or 0.0):
+                    reason = f"it was put off beyond its expires_at: {error.message}"
+                    return Discarded(final_record(flight, self._worker, JobState.EXPIRED, reason=reason))
                 return Released(ruling.delay or 0.0, error.message)
             case Then.CANCEL:
                 return self.cancelled(flight, error.message)
@@ -87,12 +91,21 @@ class Judge:
         if delay is None:
             return self._failed_for_good(flight, error)
         assert flight.envelope is not None
+        if self._too_late(flight, delay):
+            reason = f"its next attempt, in {delay:.3g} s, would be after its expires_at"
+            return Discarded(final_record(flight, self._worker, JobState.EXPIRED, error=error, reason=reason))
         try:
             payload = next_payload(flight.envelope, error, limit=self._rules.max_payload)
         except SerializationError:
             log.exception("job %s of task %s cannot be stored for another attempt", flight.claim.job.id, flight.name)
             return self._failed_for_good(flight, error)
         return Retried(delay, payload, error)
+
+    @staticmethod
+    def _too_late(flight: Flight, delay: float) -> bool:
+        """Whether it has expired by then: it ends now, so that nobody waits for what will not be."""
+        envelope = flight.envelope
+        return envelope is not None and envelope.expires_at is not None and clock.now() + delay >= envelope.expires_at
 
     def _failed_for_good(self, flight: Flight, error: AttemptError) -> Outcome:
         return Discarded(final_record(flight, self._worker, JobState.FAILED, error=error))

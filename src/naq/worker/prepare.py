@@ -73,7 +73,8 @@ class Preparation:
         flight.envelope = envelope
         flight.name = envelope.task
         if envelope.expires_at is not None and clock.now() >= envelope.expires_at:
-            reason = "not started before its expires_at"
+            again = "again " if flight.claim.job.attempt > 1 else ""
+            reason = f"not started {again}before its expires_at"
             return Discarded(final_record(flight, self._rules.worker, JobState.EXPIRED, reason=reason))
         return None
 
@@ -112,7 +113,25 @@ class Preparation:
                 )
             return Released(delay, f"no worker here knows task {name!r}")
         flight.task = task
+        envelope = flight.envelope
+        if envelope is not None and envelope.version > task.versions.current:
+            return self._too_new(flight, envelope.version, task.versions.current)
         return None
+
+    def _too_new(self, flight: Flight, version: int, current: int) -> Outcome:
+        """Newer code enqueued it, and a worker that runs that code can read it: it waits, as for an unknown task."""
+        name, delay = flight.name, unknown_delay(flight)
+        if self._unknown.ready(name):
+            log.warning(
+                "task %r is of version %d here, and job %s was enqueued for version %d: it waits (next look in %.0f s)."
+                " Deploy the workers as well",
+                name,
+                current,
+                flight.claim.job.id,
+                version,
+                delay,
+            )
+        return Released(delay, f"no worker here knows version {version} of task {name!r}, only up to {current}")
 
     def read_arguments(self, flight: Flight) -> Outcome | None:
         """Encoded arguments -> values of the annotated types. What does not fit now never will: no retry."""
@@ -123,7 +142,7 @@ class Preparation:
             return None  # its child reads them
         try:
             flight.args, flight.kwargs = read_arguments(
-                task, envelope.codec, envelope.args, envelope.kwargs, flight.values
+                task, envelope.codec, envelope.args, envelope.kwargs, flight.values, envelope.version
             )
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             described = describe(error, attempt=flight.claim.job.attempt, at=clock.now())

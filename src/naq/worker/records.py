@@ -53,5 +53,6 @@ def final_record(
         tags=_NO_TAGS if job.headers is None else read_tags(job.headers),
         parent="" if envelope is None else envelope.parent,
         root="" if envelope is None else envelope.root,
+        expires_at=0.0 if envelope is None else envelope.expires_at or 0.0,
         after=_NOBODY if envelope is None or envelope.after is None else some_parents(envelope.after, MAX_SHOWN),
     )

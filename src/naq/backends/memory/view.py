@@ -21,6 +21,7 @@ class _Peek(msgspec.Struct, gc=False):
     parent: str = ""
     root: str = ""
     after: After | None = None
+    expires_at: float | None = None
 
 
 _peek: Final = msgspec.json.Decoder(_Peek)
@@ -55,6 +56,7 @@ def describe(entry: Entry) -> JobRecord:
         parent=said.parent,
         root=said.root,
         after=some_parents(said.after, MAX_SHOWN),
+        expires_at=said.expires_at or 0.0,
     )
 
 

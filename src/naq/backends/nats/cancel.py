@@ -76,4 +76,5 @@ def _record(place: Place) -> JobRecord:
         parent=said.parent,
         root=said.root,
         after=said.waits_for,
+        expires_at=said.expires_at or 0.0,
     )

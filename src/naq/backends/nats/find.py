@@ -95,4 +95,5 @@ def view(place: Place) -> JobRecord:
         parent=said.parent,
         root=said.root,
         after=said.waits_for,
+        expires_at=said.expires_at or 0.0,
     )

@@ -54,6 +54,7 @@ class Run(Struct, frozen=True, tag="run"):
     values: dict[str, bytes]
     retry: RetryWire | None
     timeout: float | None
+    version: int
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):

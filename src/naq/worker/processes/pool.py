@@ -155,6 +155,7 @@ class Processes:
                         values={place: bytes(value) for place, value in flight.values.items()},
                         retry=envelope.retry,
                         timeout=flight.timeout,
+                        version=envelope.version,
                     )
                 )
             )

@@ -76,7 +76,7 @@ class Running:
         attempt = job.context.attempt
         try:
             values = {place: Raw(value) for place, value in job.values.items()}
-            args, kwargs = read_arguments(task, job.codec, Raw(job.args), Raw(job.kwargs), values)
+            args, kwargs = read_arguments(task, job.codec, Raw(job.args), Raw(job.kwargs), values, job.version)
         except Exception as error:  # noqa: BLE001  validators of the user's types may raise anything; it becomes the record
             return _refused(error, attempt)
         try:
