@@ -31,7 +31,7 @@ from naq.task.task import make_task
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
-    from naq.connections import AroundEnqueue, Connection
+    from naq.connections import AroundEnqueue, Connection, Extension
     from naq.middleware import Middleware
     from naq.middleware.chain import AroundRun
     from naq.scheduler.handle import Schedules
@@ -88,6 +88,7 @@ class Naq(Methods, EventMethods):
         self._around_enqueue: AroundEnqueue | None = None
         self._around_run: AroundRun | None = None
         self.use(*middleware)
+        self.extensions: Final[list[Extension]] = []  # what is built on the app, such as an outbox; workers host it
         self._backend: Backend | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that owns the connection
         self._open_on: asyncio.AbstractEventLoop | None = None  # the same, once it is open

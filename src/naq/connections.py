@@ -45,6 +45,30 @@ class Host(Protocol):
         ...
 
 
+class Hosted(Protocol):
+    """What a worker runs beside its jobs, from its start to its end."""
+
+    def start(self) -> None:
+        """Begin, on the running event loop; the backend that it was made with is open."""
+        ...
+
+    async def stop(self) -> None:
+        """End, and leave nothing behind; also where it never began."""
+        ...
+
+
+class Extension(Protocol):
+    """What is built on an app without being a part of it (`Naq.extensions`)."""
+
+    def hosted(self, backend: Backend) -> Hosted | None:
+        """What every worker of the app is to run, for its `backend`; None: nothing.
+
+        Raises:
+            ConfigurationError: it cannot run here; the worker does not start.
+        """
+        ...
+
+
 class _Place:
     """A connection on one event loop."""
 

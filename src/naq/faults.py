@@ -31,6 +31,9 @@ POINTS: Final = frozenset(
         "release.after_edge",  # child released, and nobody has noted it (fault 8)
         "schedule.after_timers",  # the jobs of ticks stored, and not noted yet (fault 66)
         "enqueue.mid_batch",  # some of a batch is stored (fault 24)
+        "outbox.row_written",  # a job is a row, and its transaction is open
+        "outbox.claimed",  # a relay has taken rows, nothing of them is sent
+        "outbox.sent",  # they are sent, and still there
     }
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +37,7 @@ async def store_blocked(
     places = {spec.id: at for at, spec in enumerate(specs)}
     await _must_exist(backend, calls, places)
     # Parents before children: whoever sees a child may take a parent that is not there for one that was removed.
-    order = _sorted(specs, calls, places)
+    order = sort_calls(specs, calls, places)
     stored = await store([calls[at] for at in order], [specs[at] for at in order])
     results: list[Any] = [None] * len(specs)
     for at, result in zip(order, stored, strict=True):
@@ -57,20 +57,27 @@ async def announce(backend: Backend, specs: Sequence[JobSpec]) -> None:
 async def _must_exist(backend: Backend, calls: Sequence[Call[Any]], places: Mapping[str, int]) -> None:
     named: dict[str, str] = {}
     for call in calls:
-        for parent in _parents(call):
+        for parent in parents_of(call):
             if unproven(parent) and (job_id := known_id(parent)) not in places:
                 named.setdefault(job_id, call.plan.task)
-    missing = named.keys() - (await backend.specs(named)).keys() if named else set[str]()
-    # The record last: what ended between the two looks has one.
-    missing -= (await backend.finals(missing)).keys() if missing else set[str]()
-    for job_id in missing:
+    for job_id in await missing_of(backend, named):
         raise JobNotFoundError(
             f"{named[job_id]} is to wait for the job {job_id!r}, and there is none: it was never enqueued in this "
             "namespace, or its record has expired. Nothing was stored"
         )
 
 
-def _parents(call: Call[Any]) -> list[Any]:
+async def missing_of(backend: Backend, job_ids: Collection[str]) -> set[str]:
+    """Those of `job_ids` that neither wait nor run, nor have a record."""
+    missing = set(job_ids)
+    if missing:
+        missing -= (await backend.specs(missing)).keys()
+    if missing:  # the record last: what ended between the two looks has one
+        missing -= (await backend.finals(missing)).keys()
+    return missing
+
+
+def parents_of(call: Call[Any]) -> list[Any]:
     """Whom a call waits for, as its producer said it: jobs, calls, ids."""
     found = list(call.plan.options.wanted.parents)
     for hole in find_holes(call.args, call.kwargs).values():
@@ -78,7 +85,7 @@ def _parents(call: Call[Any]) -> list[Any]:
     return found
 
 
-def _sorted(specs: Sequence[JobSpec], calls: Sequence[Call[Any]], places: Mapping[str, int]) -> list[int]:
+def sort_calls(specs: Sequence[JobSpec], calls: Sequence[Call[Any]], places: Mapping[str, int]) -> list[int]:
     """The places of `specs`, each behind those it waits for, else as they are.
 
     Raises:
@@ -88,7 +95,7 @@ def _sorted(specs: Sequence[JobSpec], calls: Sequence[Call[Any]], places: Mappin
     graph = {
         at: [
             places[parent]
-            for given in _parents(call)
+            for given in parents_of(call)
             if (parent := ids.get(id(given)) or (known_id(given) if id(given) not in ids else "")) in places
         ]
         for at, (call, spec) in enumerate(zip(calls, specs, strict=True))

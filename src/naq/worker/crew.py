@@ -14,6 +14,7 @@ from naq.backends.base import Backend
 from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
+from naq.connections import Hosted
 from naq.inside.ground import set_ground
 from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
@@ -136,7 +137,7 @@ class Crew:
         self._releasing = Releasing(backend, Reader(config), worker)
         orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
         self._dispatching = Dispatching(backend, config, app, worker)
-        self._services: list[Service] = [
+        self._services: list[Hosted] = [
             self._fetcher,
             self._journal,
             self._noting,
@@ -146,6 +147,7 @@ class Crew:
             self._timekeeper,
             self._releasing,
             self._dispatching,
+            *(each for extension in app.extensions if (each := extension.hosted(backend)) is not None),
         ]
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)
 
