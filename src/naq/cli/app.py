@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
     "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),
+    "outbox": ("naq.cli.outbox:app", "Jobs that are rows of a SQL database until they are sent: look, relay, retry."),
     "events": ("naq.cli.events:app", "Publish events, see them, and who handles them."),
     "queues": ("naq.cli.queues:app", "Look at queues, pause them, limit them, empty them."),
     "workers": ("naq.cli.workers:app", "See who works, and tell them to go."),

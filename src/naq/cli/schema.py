@@ -9,6 +9,7 @@ import msgspec
 from naq.cli.artifacts import ArtifactView
 from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
+from naq.cli.outbox_text import RowView
 from naq.cli.schedule_text import ScheduleView, SlotView
 from naq.cli.tree import TreeView
 from naq.cli.views import (
@@ -57,6 +58,10 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "events list": list[EventView],
     "events handlers": list[HandlerView],
     "events forget": list[Change],
+    "outbox list": list[RowView],
+    "outbox show": RowView,
+    "outbox retry": list[Change],
+    "outbox discard": list[Change],
     "queues list": list[QueueView],
     "queues show": QueueView,
     "queues pause": list[Change],
@@ -92,7 +97,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
     views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
-    views += [ScheduleView, SlotView, TreeView, Step, Top, Measure]
+    views += [ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():
