@@ -258,7 +258,11 @@ def test_a_job_as_bytes_carries_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_an_upcaster_returns_is_checked(returned: Any, says: str) -> None:
     app = app_of(2)
     task = app.get_task("send")
-    task.upcast(1)(lambda to: returned)
+
+    @task.upcast(1)
+    def _(to: str) -> Any:
+        return returned
+
     with pytest.raises(SerializationError, match=says):
         read_arguments(task, "json", Raw(b'["a@b"]'), Raw(b"{}"), {}, 1)
 

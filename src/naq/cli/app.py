@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "workers": ("naq.cli.workers:app", "See who works, and tell them to go."),
     "dead": ("naq.cli.dead:app", "Jobs that failed for good, and messages that are no jobs."),
     "tasks": ("naq.cli.tasks:app", "See what an app can do, and try it."),
+    "check": ("naq.cli.check:check", "Check an app before a deploy, and what waits against its code."),
     "top": ("naq.cli.top:top", "Watch queues, running jobs and failures, live."),
     "bench": ("naq.cli.bench:bench", "Measure what this broker and machine can do."),
     "job-control": ("naq.cli.job_control:job_control", "Choose a job and what to do with it."),

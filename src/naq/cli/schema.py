@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from naq.cli.artifacts import ArtifactView
+from naq.cli.check import CheckView
 from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
 from naq.cli.outbox_text import RowView
@@ -90,6 +91,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "broker check": list[Check],
     "broker plan": list[Check],
     "doctor": list[Check],
+    "check": CheckView,
     "config show": list[Setting],
 }
 
@@ -97,7 +99,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
     views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
-    views += [ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
+    views += [CheckView, ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():

@@ -114,6 +114,24 @@ class Signature:
         }
         return Raw(_encode(positional)), Raw(_encode(named)) if named else NO_KWARGS
 
+    def check_around(self, args: Raw, kwargs: Raw, holes: Container[int | str]) -> None:
+        """Refuse what `decode` would, but for the arguments whose position (as text) or name is in `holes`.
+
+        Raises:
+            SerializationError: as `decode`.
+        """
+        try:
+            positional, named = _split(args), _split_named(kwargs)
+        except READ_ERRORS as error:
+            raise SerializationError(f"task {self.task!r}: its arguments cannot be read: {why(error)}") from error
+        self._check_call(len(positional), named)
+        for at, raw in enumerate(positional):
+            if str(at) not in holes:
+                self.decode_one(at, raw, len(positional))
+        for name, raw in named.items():
+            if name not in holes:
+                self.decode_one(name, raw, len(positional))
+
     def decode_one(self, place: int | str, raw: Raw, count: int) -> Any:
         """The value of one argument, by position or name, of a call with `count` positional ones.
 

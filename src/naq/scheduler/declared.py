@@ -36,8 +36,9 @@ class Declared:
         self.call: Final = call
         self.table: Final[Timetable] = read_timetable(f"schedule {name}", cast("Timing", timing))
 
-    def digest(self, template: Template, arguments: bytes) -> str:
-        """The same as long as the declaration says the same."""
+    def digest_of(self, call: Call[Any], template: Template) -> str:
+        """The same as long as the declaration says the same; `template` is what a schedule would keep of its `call`."""
+        arguments = _arguments(call)
         said = msgspec.json.encode(
             [self.table, template.task, template.queue, template.priority, sorted(template.headers.items()),
              template.expires_in]
@@ -73,7 +74,7 @@ async def reconcile(acts: Acts, app: str, declared: Collection[Declared]) -> int
 async def _bring(acts: Acts, app: str, each: Declared) -> bool:
     call = each.call()
     template = make_template(each.name, call, acts.jobs)
-    digest = each.digest(template, _arguments(call))
+    digest = each.digest_of(call, template)
     if await acts.create(each.name, template, each.table, app=app, declared=digest, by="code") is not None:
         log.info("schedule %s: %s", each.name, each.table.words)
         return True
