@@ -17,6 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args in (["--version"], ["-V"]):  # answered before anything is imported, in the time that Python takes to start
         print(f"naq {__version__}")
         return 0
+    if args[:1] == ["__complete"]:
+        from naq.cli.complete import complete
+
+        complete(args[1:])
     try:
         from naq.cli.app import run
 
