@@ -6,17 +6,9 @@ from pathlib import Path
 import pytest
 
 from naq.cli import lazy
-from naq.testing.broker import bundled_server
 from tests.cli.cli_tools import TASKS, Naqs, running_worker
 
 lazy.set_words((lazy.EVERY,))  # before any group of commands is imported: each is to describe itself
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """A broker for the module."""
-    with bundled_server() as server:
-        yield server.url
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import threading
 import flow_functions
 import pytest
 from flow_tasks import Tasks
-from flow_tools import Place, ended, play, store_of, until, working
 
 import naq
 from naq import CancelResult, ConfigurationError, JobCancelled, JobState
 from naq.flow.cancel import Cancelled, cancel_tree
+from tests.tools import Place, ended, run, store, until_so, working
 
 RACES = 1000  # interleavings of cancel with claim and complete (RELIABILITY.md, fault 32)
 
@@ -39,7 +39,7 @@ def test_a_tree_of_jobs_that_wait(place: Place):
             assert tasks.ran == ["other", "beside"]
             assert await top.cancel(tree=True) is CancelResult.FINISHED
 
-    play(body)
+    run(body())
 
 
 def test_a_tree_that_grew_inside_jobs(place: Place):
@@ -68,7 +68,7 @@ def test_a_tree_that_grew_inside_jobs(place: Place):
             await second.cancel(tree=True)
             assert await leaves[1].status() is JobState.CANCELLED
 
-    play(body)
+    run(body())
 
 
 def test_a_tree_that_runs(place: Place):
@@ -99,13 +99,13 @@ def test_a_tree_that_runs(place: Place):
                 async def runs(job: naq.Job[None] = job) -> bool:
                     return await job.status() is JobState.RUNNING
 
-                await until(runs)
+                await until_so(runs)
                 assert await job.cancel(tree=True) is CancelResult.REQUESTED
                 for one in (job, child):
                     with pytest.raises(JobCancelled):
                         await one.result(30)
 
-    play(body)
+    run(body())
 
 
 def test_a_process_with_what_follows():
@@ -118,13 +118,13 @@ def test_a_process_with_what_follows():
             async def runs() -> bool:
                 return await job.status() is JobState.RUNNING
 
-            await until(runs)
+            await until_so(runs)
             assert await job.cancel(tree=True) is CancelResult.REQUESTED
             for one in (job, child):
                 with pytest.raises(JobCancelled):
                     await one.result(30)
 
-    play(body)
+    run(body())
 
 
 def test_by_description(place: Place):
@@ -154,7 +154,7 @@ def test_by_description(place: Place):
                 assert (await ended(child)).state is JobState.CANCELLED
             assert tasks.ran == ["page"]
 
-    play(body)
+    run(body())
 
 
 def test_by_description_with_those_who_wait(place: Place):
@@ -170,7 +170,7 @@ def test_by_description_with_those_who_wait(place: Place):
             assert await app.cancel_where(task="note") == Cancelled(removed=6)
             assert {(await ended(job)).state for job in jobs} == {JobState.CANCELLED}
 
-    play(body)
+    run(body())
 
 
 def test_never_both_cancelled_and_succeeded(place: Place):
@@ -188,7 +188,7 @@ def test_never_both_cancelled_and_succeeded(place: Place):
             return number
 
         dice = random.Random(32)
-        async with app, store_of(app) as backend, working(app):
+        async with app, store(app) as backend, working(app):
             start = await backend.latest()
 
             async def race(number: int) -> tuple[naq.Job[int], CancelResult]:
@@ -215,4 +215,4 @@ def test_never_both_cancelled_and_succeeded(place: Place):
                 assert number in ran
         assert len({result for _, result in outcomes}) > 1, "the races did not race"
 
-    play(body)
+    run(body())

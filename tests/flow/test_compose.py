@@ -6,7 +6,6 @@ import asyncio
 
 import flow_functions
 import pytest
-from flow_tools import Place, play, working
 
 import naq
 from naq import (
@@ -22,6 +21,7 @@ from naq import (
 )
 from naq.connections import close_all
 from naq.flow.cancel import Cancelled
+from tests.tools import Place, run, working
 
 
 class Tasks:
@@ -72,7 +72,7 @@ def test_a_chain(place: Place):
             with pytest.raises(ConfigurationError, match="PREVIOUS"):
                 await naq.chain(tasks.double.call(naq.PREVIOUS))
 
-    play(body)
+    run(body())
 
 
 def test_a_group_and_what_follows(place: Place):
@@ -100,7 +100,7 @@ def test_a_group_and_what_follows(place: Place):
             alone = await naq.group(tasks.double.call(4))
             assert (alone.then, await alone.results(30)) == (None, [8])
 
-    play(body)
+    run(body())
 
 
 def test_a_group_is_cancelled(place: Place):
@@ -117,7 +117,7 @@ def test_a_group_is_cancelled(place: Place):
                 assert await (await tasks.double.enqueue(5)).result(30) == 10
         assert tasks.order == [5]
 
-    play(body)
+    run(body())
 
 
 def test_a_map_has_a_few_at_a_time(place: Place):
@@ -140,7 +140,7 @@ def test_a_map_has_a_few_at_a_time(place: Place):
             with pytest.raises(ConfigurationError, match="at least one"):
                 await naq.map(tasks.double, [1], concurrency=0)
 
-    play(body)
+    run(body())
 
 
 def test_waiting_for_all_and_for_one(place: Place):
@@ -166,7 +166,7 @@ def test_waiting_for_all_and_for_one(place: Place):
             with pytest.raises(ConfigurationError):
                 await naq.first_completed()
 
-    play(body)
+    run(body())
 
 
 def test_of_plain_functions(place: Place):
@@ -195,7 +195,7 @@ def test_of_plain_functions(place: Place):
             later = await queue.enqueue_in(3600, flow_functions.double, 1, depends_on=second)
             assert (await later.cancel()).value == "removed"
 
-    play(body)
+    run(body())
 
 
 def test_in_a_child_process():
@@ -207,7 +207,7 @@ def test_in_a_child_process():
             first = await crunch.enqueue(3)
             assert await (await crunch.enqueue(naq.result_of(first))).result(60) == 81
 
-    play(body)
+    run(body())
 
 
 def test_without_an_event_loop(place: Place):
@@ -236,4 +236,4 @@ def test_without_an_event_loop(place: Place):
         async with app, working(app):
             assert await asyncio.to_thread(plain) == (8, 6, 12)
 
-    play(body)
+    asyncio.run(body())  # sync calls have a thread, which stays

@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 from flow_tasks import Tasks
-from flow_tools import Place, ended, play, store_of, until, working
 from msgspec.structs import replace
 
 import naq
-from naq import JobState, ParentFailed
+from naq import CancelResult, JobState, ParentFailed
 from naq.codec.after import ParentFailure
 from naq.codec.envelope import decode_envelope, encode_envelope
 from naq.codec.reader import Reader
 from naq.flow.resolver import Resolver
 from naq.job import JobSpec
+from tests.tools import Place, ended, run, store, until_so, working
 
 
 def test_a_job_waits_and_gets_results(place: Place):
@@ -38,7 +38,7 @@ def test_a_job_waits_and_gets_results(place: Place):
             assert record.after == [whole.id, a.id]
             assert (await whole.record()).after == [counts[0].id, counts[1].id, a.id, b.id]
 
-    play(body)
+    run(body())
 
 
 def test_parents_that_ended_before(place: Place):
@@ -55,7 +55,7 @@ def test_parents_that_ended_before(place: Place):
             assert (await ended(child)).state is JobState.FAILED
         assert "never" not in tasks.ran
 
-    play(body)
+    run(body())
 
 
 def test_while_parents_end(place: Place):
@@ -76,7 +76,7 @@ def test_while_parents_end(place: Place):
         notes = [text for text in tasks.ran if text.startswith("n")]
         assert sorted(notes) == sorted(f"n{number}" for number in range(100))
 
-    play(body)
+    run(body())
 
 
 @pytest.mark.parametrize("policy", ["fail", "run_anyway", "cancel"])
@@ -100,10 +100,11 @@ def test_a_parent_that_does_not_succeed(place: Place, policy: ParentFailure):
         assert bad.id in records[0].reason
         assert child.id in records[2].reason
         assert records[0].task == "total"
-        with pytest.raises(ParentFailed, match="waited for"):
-            await below.result(30)
+        async with app:
+            with pytest.raises(ParentFailed, match="waited for"):
+                await below.result(30)
 
-    play(body)
+    run(body())
 
 
 def test_failed_by_a_parent_it_is_a_dead_letter_and_may_run_again(place: Place):
@@ -122,7 +123,7 @@ def test_failed_by_a_parent_it_is_a_dead_letter_and_may_run_again(place: Place):
             assert (await backend.wait(child.id, timeout=30)).run == 2
         assert tasks.ran[-1] == "second life"
 
-    play(body)
+    run(body())
 
 
 def test_any_of_several(place: Place):
@@ -130,7 +131,6 @@ def test_any_of_several(place: Place):
         app = place.make(concurrency=1)
         tasks = Tasks(app)
         async with app:
-            backend = await app.connect()
             bad, slow = await tasks.fail.enqueue(), await tasks.note.options(delay=3600).enqueue("slow")
             fast = await tasks.note.enqueue("fast")
             mirrors = [slow, bad, fast]
@@ -143,9 +143,9 @@ def test_any_of_several(place: Place):
                 with pytest.raises(ParentFailed):
                     await none.result(30)
             assert await slow.status() is JobState.SCHEDULED
-            assert await backend.cancel(slow.id) == "removed"
+            assert await slow.cancel() is CancelResult.REMOVED
 
-    play(body)
+    run(body())
 
 
 def test_a_cancelled_parent(place: Place):
@@ -164,7 +164,7 @@ def test_a_cancelled_parent(place: Place):
                 assert (await ended(tolerant)).state is JobState.SUCCEEDED
             assert tasks.ran == ["tolerant"]
 
-    play(body)
+    run(body())
 
 
 def test_a_parent_that_was_removed(place: Place):
@@ -183,7 +183,7 @@ def test_a_parent_that_was_removed(place: Place):
             assert record.state is JobState.FAILED
             assert "removed" in record.reason
 
-    play(body)
+    run(body())
 
 
 def test_a_job_cancelled_while_it_waits(place: Place):
@@ -201,7 +201,7 @@ def test_a_job_cancelled_while_it_waits(place: Place):
             assert tasks.ran == ["parent", "done"]
             assert (await ended(child)).state is JobState.CANCELLED
 
-    play(body)
+    run(body())
 
 
 def test_a_time_of_its_own(place: Place):
@@ -217,10 +217,10 @@ def test_a_time_of_its_own(place: Place):
             async def scheduled() -> bool:
                 return await child.status() is JobState.SCHEDULED
 
-            await until(scheduled)
+            await until_so(scheduled)
             assert await child.cancel() == "removed"
 
-    play(body)
+    run(body())
 
 
 def test_nobody_was_told(place: Place):
@@ -229,7 +229,7 @@ def test_nobody_was_told(place: Place):
     async def body() -> None:
         app = place.make()
         tasks = Tasks(app)
-        async with app, store_of(app) as backend:
+        async with app, store(app) as backend:
             parent = await tasks.note.enqueue("parent")
             child = await tasks.note.options(depends_on=parent).enqueue("child")
             [spec] = (await backend.specs([child.id])).values()
@@ -240,7 +240,7 @@ def test_nobody_was_told(place: Place):
             async with working(app):
                 assert await child.result(30) == "child"
 
-    play(body)
+    run(body())
 
 
 def waiting_for(spec: JobSpec, parent: str) -> JobSpec:
@@ -257,7 +257,7 @@ def test_two_who_release(place: Place):
     async def body() -> None:
         app = place.make()
         tasks = Tasks(app)
-        async with app, store_of(app) as one, store_of(app) as two:
+        async with app, store(app) as one, store(app) as two:
             resolvers = [Resolver(backend, Reader(app.config)) for backend in (one, two)]
             for resolver in resolvers:
                 await resolver.begin()
@@ -275,4 +275,4 @@ def test_two_who_release(place: Place):
             notes = [text for text in tasks.ran if text != "parent"]
             assert sorted(notes) == sorted(f"child {n}" for n in range(20))
 
-    play(body)
+    run(body())

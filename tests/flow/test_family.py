@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from flow_tasks import Tasks
-from flow_tools import Place, play, working
 
 import naq
 from naq.cli.tree import draw
 from naq.flow.family import Family, Member, find_family
+from tests.tools import Place, run, working
 
 
 def test_all_that_hangs_together(place: Place):
@@ -22,7 +22,6 @@ def test_all_that_hangs_together(place: Place):
             return (await tasks.note.options(delay=3600).enqueue("inner")).id
 
         async with app:
-            backend = await app.connect()
             stranger = await tasks.note.enqueue("stranger")
             top = await outer.enqueue()
             left = await tasks.note.options(depends_on=top).enqueue("left")
@@ -32,6 +31,7 @@ def test_all_that_hangs_together(place: Place):
                 inner = await top.result(30)
                 await left.result(30)
                 await stranger.result(30)
+            backend = await app.connect()
             for asked in (top.id, left.id, last.id, inner):
                 family = await find_family(backend, app.config, asked)
                 assert family is not None
@@ -51,7 +51,7 @@ def test_all_that_hangs_together(place: Place):
             assert list(alone.members) == [stranger.id]
             assert await find_family(backend, app.config, "nobody") is None
 
-    play(body)
+    run(body())
 
 
 def _family(asked: str, *members: Member) -> Family:

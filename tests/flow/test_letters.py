@@ -7,11 +7,11 @@ import time
 
 import pytest
 from flow_tasks import Tasks
-from flow_tools import Place, ended, play, working
 
 from naq import ConfigurationError, JobState, SerializationError
 from naq.flow.letters import Pace, Search, edited, find_letters, replay
 from naq.job import JobSpec, new_id
+from tests.tools import Place, ended, run, working
 
 KEYS = ["k1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
 
@@ -51,7 +51,7 @@ def test_search(place: Place):
             assert await found(since=begin - 1, task="fail") == failed[1:]
             assert [letter.id for letter in await find_letters(backend, Search(task="fail"), limit=1)] == [second.id]
 
-    play(body)
+    run(body())
 
 
 def test_in_bulk_and_slowly(place: Place):
@@ -83,7 +83,7 @@ def test_in_bulk_and_slowly(place: Place):
                 assert (record.state, record.run) == (JobState.SUCCEEDED, 2)
             assert await find_letters(backend, Search()) == []
 
-    play(body)
+    run(body())
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_edited(place: Place, keys: dict[str, list[str]]):
             with pytest.raises(SerializationError, match="no JSON form"):
                 edited(letter, app.config, kwargs={"note": object()})
 
-    play(body)
+    run(body())
 
 
 def test_a_message_that_is_no_job_is_not_edited(place: Place):
@@ -127,7 +127,7 @@ def test_a_message_that_is_no_job_is_not_edited(place: Place):
                 edited(letters[0], app.config, args=[])
             assert await replay(backend, [letters[0].id]) == [False]
 
-    play(body)
+    run(body())
 
 
 def test_they_are_kept_for_as_long_as_is_said(place: Place):
@@ -146,7 +146,7 @@ def test_they_are_kept_for_as_long_as_is_said(place: Place):
             assert not await backend.requeue(job.id)
             assert (await job.record()).state is JobState.FAILED
 
-    play(body)
+    run(body())
 
 
 def test_a_pace_that_is_none():

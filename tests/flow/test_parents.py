@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from flow_tasks import Tasks
-from flow_tools import Place, play, working
 
 import naq
 from naq import ConfigurationError, JobExecutionError, JobNotFoundError
+from tests.tools import Place, run, working
 
 
 def test_it_is_refused(place: Place):
@@ -44,7 +44,7 @@ def test_it_is_refused(place: Place):
                 tasks.note.options(wait_for="some")  # pyright: ignore[reportArgumentType]
             assert await backend.unfinished() == []
 
-    play(body)
+    run(body())
 
 
 def test_a_batch_in_any_order(place: Place):
@@ -62,7 +62,7 @@ def test_a_batch_in_any_order(place: Place):
                 assert await jobs[0].result(30) == 3
             assert [(await job.record()).task for job in jobs] == ["total", "count", "count", "fetch", "fetch"]
 
-    play(body)
+    run(body())
 
 
 def test_a_result_that_does_not_fit(place: Place):
@@ -77,7 +77,7 @@ def test_a_result_that_does_not_fit(place: Place):
             with pytest.raises(JobExecutionError, match="page"):
                 await child.result(30)
 
-    play(body)
+    run(body())
 
 
 def test_retried_it_gets_its_results_again(place: Place):
@@ -100,7 +100,7 @@ def test_retried_it_gets_its_results_again(place: Place):
             assert await (await flaky.enqueue(naq.result_of(await one.enqueue()))).result(30) == 42
         assert seen == [41, 41]
 
-    play(body)
+    run(body())
 
 
 def test_jobs_enqueued_inside_jobs_know_their_line(place: Place):
@@ -130,4 +130,4 @@ def test_jobs_enqueued_inside_jobs_know_their_line(place: Place):
             (second.id, first.id),
         ]
 
-    play(body)
+    run(body())

@@ -1,5 +1,15 @@
-"""Fixtures of the tests of what happens inside a job."""
+from __future__ import annotations
 
-from inside_tools import place
+from collections.abc import Iterator
 
-__all__ = ["place"]
+import pytest
+
+from naq import sync
+from naq.connections import close_all
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed(url: str) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """What sync calls have opened is closed, before the server ends."""
+    yield
+    sync.run("", close_all)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import inside_child_tasks
 import pytest
-from inside_tools import DEADLINE, working
 
 from naq import JobExecutionError
-from naq.testing.broker import bundled_server
+from tests.tools import DEADLINE, working
 
 
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def broker(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A broker that child processes find."""
-    with bundled_server() as server:
-        monkeypatch.setenv(inside_child_tasks.URL, server.url)
-        yield server.url
+    monkeypatch.setenv(inside_child_tasks.URL, url)
+    return url
 
 
-def test_everything_works_in_a_child_process(url: str) -> None:
+def test_everything_works_in_a_child_process(broker: str) -> None:
     app = inside_child_tasks.build()
-    assert app.config.broker_url == url
+    assert app.config.broker_url == broker
 
     async def main() -> None:
         async with working(app, concurrency=2):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from inside_tools import Place, until, working
 
 from naq import ConfigurationError, Naq, PayloadTooLarge, SerializationError, current_context
 from naq.events.handling import forget, known
 from naq.events.wire import check_pattern, matches
 from naq.job import JobState
 from naq.worker import Worker
+from tests.tools import Place, until_so, working
 
 
 @dataclass
@@ -48,16 +48,19 @@ def test_every_handler_that_fits_runs_as_a_job_of_its_own(place: Place) -> None:
             async with place.again(app) as producer:
                 event_id = await producer.event("order.placed").publish({"number": 7}, key="o7")
 
-            async def both() -> bool:
-                return len(seen) == 2
+            async def attempts() -> dict[str, int]:
+                jobs = await (await app.connect()).jobs(states=[JobState.SUCCEEDED])
+                return {job.task: job.attempt for job in jobs}
 
-            await until(both)
+            async def both() -> bool:
+                return len(await attempts()) == 2
+
+            await until_so(both)
+            assert await attempts() == {"audit": 1, "ship": 2}
             assert sorted(seen, key=lambda each: each[0]) == [
                 (f"audit order.placed {event_id} o7", Order(7)),
                 ("ship", Order(7)),
             ]
-            jobs = await (await app.connect()).jobs(states=[JobState.SUCCEEDED])
-            assert {job.task: job.attempt for job in jobs} == {"audit": 1, "ship": 2}
 
     asyncio.run(main())
 
@@ -80,7 +83,7 @@ def test_the_same_event_is_handled_once(place: Place) -> None:
             async def the_last_was_seen() -> bool:
                 return 2 in seen
 
-            await until(the_last_was_seen)
+            await until_so(the_last_was_seen)
         async with working(app):  # another worker, which begins where the first has stopped
             await placed.publish(Order(1), event_id="order-1-placed")
             await placed.publish(Order(3))
@@ -88,7 +91,7 @@ def test_the_same_event_is_handled_once(place: Place) -> None:
             async def the_next_was_seen() -> bool:
                 return 3 in seen
 
-            await until(the_next_was_seen)
+            await until_so(the_next_was_seen)
         assert seen == [1, 2, 3]
 
     asyncio.run(main())
@@ -111,7 +114,7 @@ def test_a_handler_that_comes_later_gets_what_comes_later_unless_it_asks(place: 
         async def there() -> bool:
             return number in seen[name]
 
-        await until(there)
+        await until_so(there)
 
     async def main() -> None:
         async with working(app):
@@ -168,7 +171,7 @@ def test_no_event_is_lost_or_handled_twice_when_leaders_change(place: Place) -> 
             async def all_of_them() -> bool:
                 return len(set(seen)) == count
 
-            await until(all_of_them)
+            await until_so(all_of_them)
             assert sorted(seen) == list(range(count))
 
     asyncio.run(main())
@@ -247,6 +250,6 @@ def test_a_sync_program_publishes(place: Place) -> None:
             async def it_was_seen() -> bool:
                 return seen == [5]
 
-            await until(it_was_seen)
+            await until_so(it_was_seen)
 
     asyncio.run(main())

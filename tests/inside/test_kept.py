@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inside_tools import DEADLINE, Place, until, working
 
 from naq import ConfigurationError, LeaseLost, PayloadTooLarge, SerializationError, current_context
 from naq.config import Config
 from naq.context import Context
 from naq.inside import checkpoint
 from naq.inside.artifacts import CHUNK, check_name
+from tests.tools import DEADLINE, Place, until_so, working
 
 
 def test_a_checkpoint_is_there_for_the_next_attempt(place: Place) -> None:
@@ -253,7 +253,7 @@ def test_an_artifact_is_never_whole_in_memory(place: Place) -> None:
             async def two_are_there() -> bool:
                 return len(await backend.entries("artifact", under=f"{job.id}.c")) == 2
 
-            await until(two_are_there)
+            await until_so(two_are_there)
             assert await job.artifacts() == []  # but not as a whole
             goes_on.set()
             await job.result(timeout=DEADLINE)

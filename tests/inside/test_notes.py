@@ -9,7 +9,6 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
-from inside_tools import DEADLINE, Place, working
 
 from naq import ConfigurationError, NaqException, current_context
 from naq.config import Config
@@ -17,6 +16,7 @@ from naq.context import Context
 from naq.inside.notes import LOG, PROGRESS, Line, Lines, Progress, read_note
 from naq.inside.taken import TAIL, Taken
 from naq.job import JobState
+from tests.tools import DEADLINE, Place, working
 
 mine = logging.getLogger("inside.tests")
 

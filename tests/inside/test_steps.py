@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from inside_tools import DEADLINE, Place, until, working
 
 from naq import ConfigurationError, JobExecutionError, current_context
 from naq.inside.waiting import read_delay
 from naq.job import JobState
+from tests.tools import DEADLINE, Place, until_so, working
 
 
 @dataclass
@@ -143,7 +143,7 @@ def test_sleeping_holds_no_slot_and_counts_no_attempt(place: Place) -> None:
                 record = await job.record()
                 return record.state is JobState.SCHEDULED and "sleeps until" in record.reason
 
-            await until(it_sleeps)
+            await until_so(it_sleeps)
             assert await (await quick.enqueue()).result(timeout=DEADLINE) < begun[0] + 1.0  # in the only slot
             assert await job.result(timeout=DEADLINE) == (1, 1)
 
@@ -185,7 +185,7 @@ def test_an_event_wakes_the_job_that_waits_for_it(place: Place) -> None:
         async with working(app):
             job, other = await ship.enqueue("order 7"), await ship.enqueue("order 8")
             for each in (job, other):
-                await until(lambda each=each: _waits(each))
+                await until_so(lambda each=each: _waits(each))
             await paid.publish(Receipt(1, datetime.now(UTC)), key="order 9")
             await paid.publish(Receipt(2, datetime.now(UTC)), key="order 7")
             assert await job.result(timeout=DEADLINE) == 2
@@ -229,7 +229,7 @@ def test_an_event_that_comes_while_the_job_is_about_to_wait_is_not_lost(place: P
                 entries = await backend.entries("waiter")
                 return any(b'"got"' in entry.value for entry in entries)
 
-            await until(it_was_told)
+            await until_so(it_was_told)
             told.set()
             assert await job.result(timeout=DEADLINE) == "42"
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from inside_tools import DEADLINE, Place, until, working
 
 from naq import JobCancelled, JobExecutionError, JobNotFoundError, ResultTimeout, current_context
 from naq.backends.base import Event
@@ -21,6 +20,7 @@ from naq.inside.ground import set_ground
 from naq.streaming import writing
 from naq.streaming.writing import stream
 from naq.worker.noting import Noting
+from tests.tools import DEADLINE, Place, until_so, working
 
 
 @dataclass
@@ -191,7 +191,7 @@ def test_a_task_is_not_asked_for_more_than_the_broker_has_taken() -> None:
             await asyncio.sleep(0.05)
             return 0 < before == len(given)
 
-        await until(stopped)
+        await until_so(stopped)
         assert len(given) <= 2 * writing.MOST_ITEMS + 2
         assert not going.done()
         backend.goes_on.set()

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from limit_tools import DEADLINE, fleet, memory_url
 
 from naq import Naq
 from naq.exceptions import ConfigurationError, RateLimited
 from naq.job import JobState
 from naq.limits.kinds import UNIQUE
 from naq.middleware import Middleware, NewJob
-from naq.testing.broker import bundled_server
+from tests.tools import DEADLINE, fleet, memory_url
 
 MakeApp = Callable[..., Naq]
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 @pytest.fixture(params=["memory", "nats"])
 def make_app(request: pytest.FixtureRequest) -> MakeApp:
     """Makes apps that share their jobs with each other and with no other test."""
     name = f"enqueue{abs(hash(request.node.name)) % 10**9}"
-    url = memory_url() if request.param == "memory" else request.getfixturevalue("server_url")
+    url = memory_url() if request.param == "memory" else request.getfixturevalue("url")
     return lambda *keys: Naq(name, broker_url=url, shutdown_timeout=5.0, signing_keys=keys)
 
 

@@ -8,18 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from limit_tools import DEADLINE, most_in_a_window, until, until_so
+from limit_tools import most_in_a_window
 
 from naq import Job, Naq
 from naq.exceptions import JobCancelled
 from naq.job import JobState
 from naq.limits.permits import SKEW
-from naq.testing.broker import bundled_server
+from tests.tools import DEADLINE, until, until_so
 
 pytestmark = pytest.mark.faults
 
@@ -27,12 +27,6 @@ WORKERS = 8
 LEASE = 4.0  # seconds; as in limited_app
 HERE = Path(__file__).parent
 TASK = "tests.limits.limited_app"
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 Event = tuple[str, float, int]
@@ -114,11 +108,11 @@ async def _enqueue(app: Naq, name: str, count: int, seconds: float, *, queue: st
     return await task.enqueue_many([task.call(seconds) for _ in range(count)])
 
 
-def test_under_contention(server_url: str, tmp_path: Path) -> None:
+def test_under_contention(url: str, tmp_path: Path) -> None:
     """Eight processes, more jobs than a rate, a group or a queue lets in: no promise is broken, everything runs."""
 
     async def body() -> None:
-        async with fleet_of(server_url, tmp_path / "log", WORKERS, queue="default,narrow") as (fleet, app):
+        async with fleet_of(url, tmp_path / "log", WORKERS, queue="default,narrow") as (fleet, app):
             await _rate(fleet, app)
             await _group(fleet, app)
             await _queue(fleet, app)
@@ -164,11 +158,11 @@ async def _queue(fleet: Fleet, app: Naq) -> None:
     assert since("begin") == 50
 
 
-def test_a_holder_is_killed(server_url: str, tmp_path: Path) -> None:
+def test_a_holder_is_killed(url: str, tmp_path: Path) -> None:
     """Fault 73: a worker that holds every permit is killed; they are back within a lease, and nothing is lost."""
 
     async def body() -> None:
-        async with fleet_of(server_url, tmp_path / "killed", 1) as (fleet, app):
+        async with fleet_of(url, tmp_path / "killed", 1) as (fleet, app):
             victim = fleet.processes[0]
             held = await _enqueue(app, "grouped", 3, 120.0)
             await until(lambda: fleet.count("begin") == 3)
@@ -209,9 +203,9 @@ def test_a_holder_is_killed(server_url: str, tmp_path: Path) -> None:
     asyncio.run(body())
 
 
-def test_a_thousand_producers_of_one_key(server_url: str) -> None:
+def test_a_thousand_producers_of_one_key(url: str) -> None:
     """Fault 29: whichever way the key is taken, they make one job, and all are told which."""
-    app = Naq("racing", broker_url=server_url)
+    app = Naq("racing", broker_url=url)
 
     @app.task(name="same")
     async def same(number: int) -> None: ...

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from limit_tools import fleet, memory_url, until
 
 from naq import Naq, current_context
 from naq.config.model import Priorities
 from naq.job import PRIORITIES
-from naq.testing.broker import bundled_server
+from tests.tools import fleet, memory_url, until
 
 EACH = 60  # jobs of each priority
 MakeApp = Callable[[Priorities], Naq]
 
 
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
-
-
 @pytest.fixture(params=["memory", "nats"])
 def make_app(request: pytest.FixtureRequest) -> MakeApp:
-    url = memory_url() if request.param == "memory" else request.getfixturevalue("server_url")
+    url = memory_url() if request.param == "memory" else request.getfixturevalue("url")
     return lambda priorities: Naq(f"prio-{priorities}", broker_url=url, priorities=priorities, shutdown_timeout=5.0)
 
 

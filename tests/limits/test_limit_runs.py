@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from limit_tools import DEADLINE, Runs, fleet, memory_url, most_in_a_window, until, until_so
+from limit_tools import Runs, most_in_a_window
 
 from naq import Context, Naq, current_context
 from naq.job import JobState
 from naq.limits import permits
 from naq.limits.kinds import GROUPS
-from naq.testing.broker import bundled_server
+from tests.tools import DEADLINE, fleet, memory_url, until, until_so
 
 WORKERS = 3
 MakeApp = Callable[[], Naq]
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 @pytest.fixture(params=["memory", "nats"])
 def make_app(request: pytest.FixtureRequest) -> MakeApp:
     """Makes apps that share their jobs with each other and with no other test."""
     name = f"limits{abs(hash(request.node.name)) % 10**9}"
-    url = memory_url() if request.param == "memory" else request.getfixturevalue("server_url")
+    url = memory_url() if request.param == "memory" else request.getfixturevalue("url")
     return lambda: Naq(name, broker_url=url, shutdown_timeout=5.0, lease=10.0)
 
 

@@ -7,32 +7,25 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from limit_tools import fleet, memory_url, until, until_so
 
 from naq import Naq
 from naq.exceptions import JobNotFoundError
 from naq.job import JobState
 from naq.limits import pauses
 from naq.limits.why import Why
-from naq.testing.broker import bundled_server
+from tests.tools import fleet, memory_url, until, until_so
 
 MakeApp = Callable[[], Naq]
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 @pytest.fixture(params=["memory", "nats"])
 def make_app(request: pytest.FixtureRequest) -> MakeApp:
     name = f"why{abs(hash(request.node.name)) % 10**9}"
-    url = memory_url() if request.param == "memory" else request.getfixturevalue("server_url")
+    url = memory_url() if request.param == "memory" else request.getfixturevalue("url")
     return lambda: Naq(name, broker_url=url, shutdown_timeout=1.0, heartbeat_interval=0.5)
 
 
@@ -196,9 +189,9 @@ def test_limits(make_app: MakeApp) -> None:
     asyncio.run(body())
 
 
-def test_on_the_command_line(server_url: str) -> None:
+def test_on_the_command_line(url: str) -> None:
     """As text, as JSON, as a word; and the note of a pause is what the command said."""
-    app = Naq("why-cli", broker_url=server_url)
+    app = Naq("why-cli", broker_url=url)
 
     @app.task(name="mail", queue="post")
     async def mail() -> None: ...
@@ -208,7 +201,7 @@ def test_on_the_command_line(server_url: str) -> None:
             return (await mail.enqueue()).id
 
     def naq(*args: str) -> Any:
-        command = [sys.executable, "-m", "naq", *args, "--broker-url", server_url, "--namespace", "why-cli"]
+        command = [sys.executable, "-m", "naq", *args, "--broker-url", url, "--namespace", "why-cli"]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     job_id = asyncio.run(enqueue())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from schedule_tools import jobs_of, table, until
+from schedule_tools import jobs_of, table
 
 from naq import JobState, Naq, clock, current_context
 from naq.backends.base import Backend
@@ -25,18 +25,12 @@ from naq.scheduler.handle import make_template
 from naq.scheduler.planner import KIND
 from naq.schedules import moves
 from naq.schedules.kept import Kept, encode_kept
-from naq.testing.broker import bundled_server
 from naq.worker import Worker
+from tests.tools import until_so
 
 pytestmark = pytest.mark.faults
 BEHIND = 120  # seconds that a schedule is behind when its leaders begin, with a slot in each
 _numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 class World:
@@ -99,7 +93,7 @@ class World:
             return len({job for job, _ in self.ran if f"-{name}-" in job}) >= slots
 
         async with self.working():
-            await until(ended, f"{slots} slots of {name}")
+            await until_so(ended, f"{slots} slots of {name}")
         mine = Counter(job for job, _ in self.ran if f"-{name}-" in job)
         assert set(mine.values()) == {1}
         assert len(mine) == slots
@@ -130,7 +124,7 @@ def test_two_forced_leaders(url: str, tmp_path: Path) -> None:
                 await asyncio.gather(*(Planner(world.backend, world.app.config).round() for _ in range(2)))
                 return all([(await world.kept(name)).left == 0 for name in names])
 
-            await until(both_looked, "all jobs to be stored")
+            await until_so(both_looked, "all jobs to be stored")
             for name in names:
                 await world.all_ran(name, made[name])
 
@@ -152,7 +146,7 @@ def test_a_leader_dies_between_the_timers_and_its_note_of_them(url: str, tmp_pat
             async def noted() -> bool:
                 return (await world.kept("death")).count > 0
 
-            await until(noted, "the next leader")
+            await until_so(noted, "the next leader")
         assert [job.id for job in await jobs_of(world.backend, "death")] == [job.id for job in stored]
         await world.all_ran("death", made)
 
@@ -182,8 +176,8 @@ def test_a_paused_leader_that_wakes_up_late(url: str, tmp_path: Path) -> None:
                 return sum(job.reason.startswith("its schedule was paused or changed") for job in jobs) >= 4
 
             async with world.working():
-                await until(refused, "four stale ticks to be refused")
-                await until(_more_than(world.ran, 4), "four new ones to run")
+                await until_so(refused, "four stale ticks to be refused")
+                await until_so(_more_than(world.ran, 4), "four new ones to run")
         assert not stale & {job for job, _ in world.ran}
         assert {version for _, version in world.ran} == {2}
         slots = Counter(job.split("-")[2] for job, _ in world.ran)
@@ -210,7 +204,7 @@ def test_a_follower_takes_over_within_two_leases(url: str, tmp_path: Path) -> No
             async def looked() -> bool:
                 return (await schedule.info()).ahead[-1].at > since + 31
 
-            await until(looked, "the leader's look")
+            await until_so(looked, "the leader's look")
             with world.scheduler("", "--ha"):
                 await asyncio.sleep(1.5)  # the follower has asked by then, or asks later: either is right
                 leader.kill()
@@ -220,7 +214,7 @@ def test_a_follower_takes_over_within_two_leases(url: str, tmp_path: Path) -> No
                 async def follows() -> bool:
                     return (await schedule.info()).ahead[-1].at > died + moves.HORIZON + 2
 
-                await until(follows, "the follower's look")
+                await until_so(follows, "the follower's look")
                 assert clock.now() - died < 20
 
     story(url, tmp_path, act)

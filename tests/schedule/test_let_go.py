@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from schedule_tools import make_app
-
 from naq import JobState
+from tests.tools import make_app
 
 
 def test_run_now() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from schedule_tools import jobs_of, make_app, until
+from schedule_tools import jobs_of
 
 from naq import JobState, Naq, clock
 from naq.backends import from_url
@@ -21,6 +21,7 @@ from naq.scheduler.declared import reconcile
 from naq.scheduler.planner import Planner
 from naq.testing.clock import FakeClock
 from naq.worker import Worker
+from tests.tools import make_app, until_so
 
 
 @asynccontextmanager
@@ -56,10 +57,10 @@ def test_a_worker_makes_and_runs_what_is_declared() -> None:
         async with app, working(app):
             start = clock.now()
             backend = await app.connect()
-            await until(lambda: jobs_of(backend, "greet"), "the declared schedule")
+            await until_so(lambda: jobs_of(backend, "greet"), "the declared schedule")
             for count in (1, 2, 3):
                 await time.pass_time(300)
-                await until(partial(_has, ran, count), "the next run")
+                await until_so(partial(_has, ran, count), "the next run")
         assert ran == ["world 300", "world 600", "world 900"]
 
     with FakeClock(1_800_000_000.0 - 1_800_000_000.0 % 300) as time:
@@ -190,8 +191,8 @@ def test_an_hour_without_anybody(missed: str, runs: list[int]) -> None:
             if missed == "skip":
                 time.advance(70)  # out of the grace of the last slot
             async with working(app):
-                await until(partial(_ahead, schedule), "the next ticks")
-                await until(partial(_caught_up, backend), "the jobs to end")
+                await until_so(partial(_ahead, schedule), "the next ticks")
+                await until_so(partial(_caught_up, backend), "the jobs to end")
             jobs = await jobs_of(backend, "note")
             done = [job for job in jobs if job.state is JobState.SUCCEEDED]
             assert [_slot(job.id) - start for job in done] == runs
@@ -244,10 +245,10 @@ def test_a_run_that_takes_longer_than_the_period(overlap: str) -> None:
 
         async with app, working(app):
             backend = await app.connect()
-            await until(lambda: jobs_of(backend, "slow"), "the schedule")
+            await until_so(lambda: jobs_of(backend, "slow"), "the schedule")
             for count in (1, 2, 3):
                 await time.pass_time(60)
-                await until(partial(_stands, backend, started, *EXPECTED[overlap](count)), f"tick {count}")
+                await until_so(partial(_stands, backend, started, *EXPECTED[overlap](count)), f"tick {count}")
             release.set()
 
     with FakeClock(1_800_000_000.0) as time:
@@ -319,7 +320,7 @@ def test_what_a_schedule_keeps_is_sealed_as_jobs_are() -> None:
             assert b"4111" not in (await schedule.info()).template.payload
             async with working(app):
                 await time.pass_time(100)
-                await until(partial(_has, ran, 1), "the run")
+                await until_so(partial(_has, ran, 1), "the run")
             other = make_app(broker_url=app.config.broker_url, signing_keys=("k2:" + "c" * 64,))
             time.advance(1000)
             assert await Planner(backend, other.config).round() == 0  # it says so in the log, and makes nothing
@@ -347,9 +348,9 @@ def test_a_schedule_that_nobody_can_read_keeps_no_job_and_no_other_schedule() ->
             assert len(await broken.upcoming(2)) == 2
             await backend.put("schedule", "broken", b"no schedule")
             async with working(app):
-                await until(lambda: jobs_of(backend, "good"), "the good one")
+                await until_so(lambda: jobs_of(backend, "good"), "the good one")
                 await time.pass_time(60)
-                await until(partial(_has, ran, 2), "both to run")
+                await until_so(partial(_has, ran, 2), "both to run")
             assert sorted(ran) == ["broken", "good"]
             assert len(await jobs_of(backend, "good")) > 2
             assert [kept.name for kept in await app.schedules.list()] == ["good"]

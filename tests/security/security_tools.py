@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from naq import Naq
-from naq.backends import from_url
-from naq.backends.base import Backend, DeadLetter
-from naq.job import JobRecord, JobSpec, new_id
-from naq.worker import Worker
-
-DEADLINE = 10.0  # seconds any single wait of a test may take; reached only by a failure
-_numbers = count(1)
+from naq.backends.base import DeadLetter
+from naq.job import JobRecord, JobSpec
+from tests.tools import DEADLINE, put, store, take, until, working
 
 
 def key(name: str) -> str:
@@ -40,56 +32,9 @@ class Trap:
         return self.file.exists()
 
 
-def new_store() -> str:
-    """The URL of a memory store that no other test sees."""
-    return f"memory:security-tests-{next(_numbers)}"
-
-
-def make_app(**settings: Any) -> Naq:
-    """An app on a store of its own, unless `broker_url` names one."""
-    chosen: Any = {"broker_url": new_store(), "shutdown_timeout": 5.0, **settings}
-    return Naq("test", **chosen)
-
-
-@asynccontextmanager
-async def working(app: Naq) -> AsyncGenerator[Worker]:
-    """A worker of `app` that runs while the block does."""
-    worker = Worker(app)
-    running = asyncio.create_task(worker.run())
-    try:
-        async with asyncio.timeout(DEADLINE):
-            await worker.wait_ready()
-        yield worker
-    finally:
-        worker.stop()
-        async with asyncio.timeout(DEADLINE):
-            await running
-        await app.close()
-
-
-@asynccontextmanager
-async def store(app: Naq) -> AsyncGenerator[Backend]:
-    """A backend on the app's store, as anybody has one who can write to the broker."""
-    backend = from_url(app.config)
-    await backend.open(["default", "other"])
-    try:
-        yield backend
-    finally:
-        await backend.close()
-
-
-async def put(app: Naq, payload: bytes, *, job_id: str | None = None, queue: str = "default") -> str:
-    """Enqueue raw bytes; the job's id."""
-    job = JobSpec(id=job_id or new_id(), payload=payload, queue=queue)
-    async with store(app) as backend:
-        await backend.enqueue([job])
-    return job.id
-
-
-async def take(app: Naq, queue: str = "default") -> JobSpec:
+async def stored_job(app: Naq) -> JobSpec:
     """The next job as it is stored. Nobody else gets it: it stays claimed."""
-    async with store(app) as backend:
-        (claim,) = await backend.fetch([queue], limit=1, lease=3600.0, wait=DEADLINE)
+    (claim,) = await take(app, lease=3600.0)
     return claim.job
 
 
@@ -99,7 +44,7 @@ async def letters(app: Naq) -> list[DeadLetter]:
         return await backend.dead()
 
 
-async def refused(app: Naq, payload: bytes, *, job_id: str | None = None, queue: str = "default") -> str:
+async def refused(app: Naq, payload: bytes, *, job_id: str = "", queue: str = "default") -> str:
     """Let a worker of `app` have `payload`; it must go raw to the dead letters. The reason that is given there."""
     await put(app, payload, job_id=job_id, queue=queue)
     async with working(app) as worker:
@@ -114,15 +59,3 @@ async def stored_record(app: Naq, job_id: str) -> JobRecord:
     """The final record as the store has it."""
     async with store(app) as backend:
         return await backend.wait(job_id, timeout=DEADLINE)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until `condition` is true."""
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110  stores have no event for what tests ask them
-            await asyncio.sleep(0.005)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run `test` on a loop of its own."""
-    asyncio.run(test)

@@ -10,20 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from security_tools import (
-    key,
-    letters,
-    make_app,
-    new_store,
-    put,
-    refused,
-    run,
-    store,
-    stored_record,
-    take,
-    until,
-    working,
-)
+from security_tools import key, letters, refused, stored_job, stored_record
 
 from naq import Naq, current_context
 from naq.backends.base import DeadLetter
@@ -39,6 +26,7 @@ from naq.exceptions import (
     SnoozeJob,
 )
 from naq.job import JobSpec, JobState
+from tests.tools import make_app, memory_url, put, run, store, until, working
 
 OLD, NEW, STRANGE = key("old"), key("new"), key("strange")
 SECRET = "the-password-of-ada"
@@ -94,7 +82,7 @@ def test_neither_job_nor_record_nor_letter_nor_event_shows_what_it_is_about(how:
 
     async def test() -> None:
         await app.tasks["use"].enqueue(how, SECRET)
-        jobs.append(await take(app))
+        jobs.append(await stored_job(app))
         job = await app.tasks["use"].enqueue(how, SECRET)
         async with working(app):
             if how == "fail":
@@ -156,7 +144,7 @@ def test_why_a_job_waits_does_not_tell_either(how: str) -> None:
 def test_rotation_what_an_old_key_encrypted_is_read_and_what_is_answered_too(
     writes_with: list[str], accepts: list[str]
 ) -> None:
-    url = new_store()
+    url = memory_url()
     client, _ = ours(broker_url=url, encryption_keys=writes_with)
     worker, seen = ours(broker_url=url, encryption_keys=accepts)
 

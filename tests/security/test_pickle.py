@@ -13,26 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from security_tools import (
-    Trap,
-    key,
-    letters,
-    make_app,
-    new_store,
-    put,
-    refused,
-    run,
-    stored_record,
-    take,
-    until,
-    working,
-)
+from security_tools import Trap, key, letters, refused, stored_job, stored_record
 
 from naq import Job, Naq
 from naq.codec.codecs import get_codec
 from naq.codec.envelope import decode_envelope
 from naq.exceptions import ConfigurationError, JobExecutionError, SerializationError
 from naq.job import JobState
+from tests.tools import make_app, memory_url, put, run, until, working
 
 pytestmark = pytest.mark.filterwarnings("ignore::naq.codec.caution.PickleWarning")
 
@@ -113,7 +101,7 @@ def test_it_says_on_the_wire_what_it_is_and_the_rest_stays_json() -> None:
 
     async def test() -> None:
         job = await app.tasks["take"].options(timeout=5).enqueue(1, 2)
-        envelope = decode_envelope((await take(app)).payload, codecs={"pickle"})
+        envelope = decode_envelope((await stored_job(app)).payload, codecs={"pickle"})
         assert (envelope.codec, envelope.task, envelope.timeout) == ("pickle", "take", 5.0)
         (text,) = json.loads(bytes(envelope.args))
         assert pickle.loads(base64.b64decode(text)) == ((1, 2), {})
@@ -142,7 +130,7 @@ def test_calls_that_do_not_fit_are_refused_by_the_client() -> None:
 @pytest.mark.parametrize("signing", [[], [key("a")]])
 def test_a_worker_that_has_not_opted_in_unpickles_nothing(tmp_path: Path, signing: list[str]) -> None:
     """With and without signatures: that a producer is known is not that it may pickle."""
-    trap, url = Trap(tmp_path), new_store()
+    trap, url = Trap(tmp_path), memory_url()
     client = make_app(codec="pickle", broker_url=url, signing_keys=signing)
     plain = make_app(broker_url=url, signing_keys=signing)
     make_take(client)

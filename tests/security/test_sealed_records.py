@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
-from security_tools import Trap, key, make_app, new_store, run, store, stored_record, until, working
+from security_tools import Trap, key, stored_record
 
 from naq import Naq
 from naq.backends.base import Claim
@@ -21,6 +21,7 @@ from naq.codec.sealing import opened, seal_for
 from naq.config import Config
 from naq.exceptions import JobExecutionError, SerializationError, WorkerLost
 from naq.job import AttemptError, JobRecord, JobState
+from tests.tools import make_app, memory_url, run, store, until, working
 
 SIGNED: Mapping[str, Any] = {"signing_keys": [key("a")]}
 ENCRYPTED: Mapping[str, Any] = {"encryption_keys": [key("b")]}
@@ -204,7 +205,7 @@ def test_no_record_and_no_dead_letter_is_unpickled(tmp_path: Path) -> None:
 
 @ALL
 def test_a_job_that_workers_die_of_is_signed_and_encrypted_too(settings: Mapping[str, Any]) -> None:
-    url = new_store()
+    url = memory_url()
     app = make_app(**settings, broker_url=url, crash_limit=1, lease=0.2)
 
     @app.task(name="work")

@@ -11,25 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from security_tools import (
-    Trap,
-    key,
-    letters,
-    make_app,
-    new_store,
-    put,
-    refused,
-    run,
-    store,
-    stored_record,
-    take,
-    until,
-    working,
-)
+from security_tools import Trap, key, letters, refused, stored_job, stored_record
 
 from naq import Naq, current_context
 from naq.exceptions import JobExecutionError, PayloadTooLarge
 from naq.job import JobState, new_id
+from tests.tools import make_app, memory_url, put, run, store, until, working
 
 pytestmark = pytest.mark.filterwarnings("ignore::naq.codec.caution.PickleWarning")
 OLD, NEW, STRANGE = key("old"), key("new"), key("strange")
@@ -84,7 +71,7 @@ def test_jobs_and_results_are_signed_by_the_first_key(value: str) -> None:
 def test_rotation_what_an_old_key_signed_is_taken_and_what_is_answered_too(
     signs_with: list[str], accepts: list[str]
 ) -> None:
-    url = new_store()
+    url = memory_url()
     client, _ = ours(broker_url=url, signing_keys=signs_with)
     worker, seen = ours(broker_url=url, signing_keys=accepts)
 
@@ -157,7 +144,7 @@ def test_a_signed_job_that_is_replayed_under_another_id_is_refused() -> None:
 
     async def test() -> None:
         await app.tasks["note"].enqueue("pay")
-        stolen = (await take(app)).payload
+        stolen = (await stored_job(app)).payload
         assert "is wrong" in await refused(app, stolen, job_id=new_id())
 
     run(test())
@@ -165,7 +152,7 @@ def test_a_signed_job_that_is_replayed_under_another_id_is_refused() -> None:
 
 
 def test_a_worker_without_keys_takes_signed_jobs_so_that_producers_may_begin() -> None:
-    url = new_store()
+    url = memory_url()
     client, _ = ours(broker_url=url)
     worker, seen = ours(broker_url=url, signing_keys=[])
 
@@ -198,7 +185,7 @@ def test_with_none_unsigned_jobs_are_taken_but_no_wrong_ones(keys: list[str]) ->
 @pytest.mark.parametrize("keys", [["none", NEW], [NEW, "none"]])
 def test_an_unsigned_pickle_is_never_read_where_there_are_keys(tmp_path: Path, keys: list[str]) -> None:
     """Not even during a rollout that accepts unsigned JSON."""
-    trap, url = Trap(tmp_path), new_store()
+    trap, url = Trap(tmp_path), memory_url()
     client, _ = ours(broker_url=url, codec="pickle", signing_keys=[])
     worker, seen = ours(broker_url=url, codec="pickle", signing_keys=keys)
 
@@ -276,7 +263,7 @@ def test_what_people_see_of_a_waiting_job_needs_no_key() -> None:
 
 
 def test_a_worker_with_other_keys_leaves_the_job_for_a_person() -> None:
-    url = new_store()
+    url = memory_url()
     client, _ = ours(broker_url=url, signing_keys=[STRANGE])
     worker, seen = ours(broker_url=url)
 

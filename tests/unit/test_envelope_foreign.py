@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -13,18 +13,11 @@ import pytest
 from nats.js.errors import APIError
 
 from naq import Naq, current_context
-from naq.testing.broker import bundled_server
 from naq.worker import Worker
 
 GUARD = "Nats-Expected-Last-Subject-Sequence"
 LIMIT = 20.0  # seconds for anything to happen
 ran: list[str] = []  # whom `hello` has greeted
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with bundled_server() as server:
-        yield server.url
 
 
 @asynccontextmanager

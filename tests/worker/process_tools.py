@@ -11,10 +11,10 @@ from typing import Any
 
 import process_tasks
 import psutil
-from worker_tools import DEADLINE, run, until, working
 
 from naq import Job, Naq
 from naq.worker import Worker
+from tests.tools import DEADLINE, run, until, working
 
 
 def story(test: Coroutine[Any, Any, None]) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import process_tasks
 import pytest
-from worker_tools import ended, make_app, put, run, take, until, working
 
 from naq import AttemptError, Context, JobRecord, Naq, Retry, current_context
 from naq.exceptions import CancelJob, ConfigurationError, DiscardJob, RetryJob, SnoozeJob
+from tests.tools import ended, make_app, put, run, take, until, working
 
 NOW = Retry(max_attempts=2, base=0.0, jitter=False)
 Said = list[tuple[Any, ...]]

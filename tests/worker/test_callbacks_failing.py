@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, until, working
 
 from naq import Context, Retry, current_context
 from naq.task.callbacks import TAKES
 from naq.worker import hooks
+from tests.tools import DEADLINE, ended, make_app, run, until, working
 
 NOW = Retry(max_attempts=2, base=0.0, jitter=False)
 

@@ -6,12 +6,12 @@ import asyncio
 import threading
 
 import pytest
-from worker_tools import ended, make_app, run, running_state, until, working
 
 from naq import JobCancelled, current_context
 from naq.backends.base import CancelResult, Signal
 from naq.backends.memory import MemoryBackend
 from naq.job import JobState
+from tests.tools import ended, make_app, run, running_state, until, working
 
 
 @pytest.mark.parametrize("signals", ["heard", "lost"])
@@ -87,7 +87,7 @@ def test_a_waiting_job_never_runs() -> None:
 
 
 def test_a_job_cancelled_while_its_worker_was_dead_is_not_run_again() -> None:
-    from worker_tools import take
+    from tests.tools import take
 
     app = make_app(lease=0.3)
     runs: list[int] = []

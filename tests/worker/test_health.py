@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from worker_tools import DEADLINE, make_app, run, until, working
 
 from naq import ConfigurationError, Naq
 from naq.backends.base import Health
@@ -21,6 +20,7 @@ from naq.worker import Worker, vitals
 from naq.worker.flights import Flights
 from naq.worker.health import listen, respond
 from naq.worker.vitals import Report, Vitals
+from tests.tools import DEADLINE, make_app, run, until, working
 
 LOCAL = "127.0.0.1:0"
 

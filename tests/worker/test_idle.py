@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from worker_tools import make_app, run, take
-
 from naq.worker.flights import Flight, Flights
 from naq.worker.watchdog import IDLE, Watchdog
+from tests.tools import make_app, run, take
 
 
 class _Counting(Watchdog):

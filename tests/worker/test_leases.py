@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from worker_tools import ended, make_app, put, run, store, take, until, working, working_elsewhere
 
 from naq.backends.base import Claim, Extended
 from naq.backends.memory import MemoryBackend
 from naq.exceptions import NaqConnectionError
 from naq.job import JobState
+from tests.tools import ended, make_app, put, run, store, take, until, working, working_elsewhere
 
 LEASE = 0.6
 

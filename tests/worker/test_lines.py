@@ -16,7 +16,7 @@ import pytest
 from naq.cli.logs import set_up
 from naq.logs import JsonFormatter, TextFormatter
 from naq.worker.lines import Line, Lines
-from tests.worker.worker_tools import make_app, run, working
+from tests.tools import make_app, run, working
 
 STARTED = Line("started", "▶", "mail.send", "j1", "mail", 2, "attempt 2/3  waited 4 ms")
 ENDED = Line("succeeded", "✓", "mail.send", "j1", "mail", 2, "12 ms", 0.012345)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
-from worker_tools import ended, make_app, put, run, store, until, working
 
 from naq import Naq
 from naq.backends.base import DeadLetter
@@ -19,6 +18,7 @@ from naq.job import JobSpec, JobState
 from naq.worker import prepare
 from naq.worker.flights import Flight
 from naq.worker.prepare import unknown_delay
+from tests.tools import ended, make_app, put, run, store, until, working
 
 MALFORMED = {
     "garbage": b"\xff\x00 nothing",

@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from worker_tools import ended, make_app, run, running_state, working
 
 from naq import Context, Retry, current_context
 from naq.exceptions import SnoozeJob
 from naq.middleware import Middleware, NewJob
 from naq.middleware.base import Call, Store
+from tests.tools import ended, make_app, run, running_state, working
 
 NOW = Retry(max_attempts=2, base=0.0, jitter=False)
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from worker_tools import DEADLINE, make_app, run, running_state, store, until
 
 from naq import Job, Naq
 from naq.backends.base import Backend
 from naq.job import JobState
 from naq.worker import Worker
 from naq.worker.orders import KEPT, KIND, Order, give
+from tests.tools import DEADLINE, make_app, run, running_state, store, until
 
 SEEN_SOON = {"heartbeat_interval": 0.1}
 SEEN_BY_SIGNAL_ONLY = {"heartbeat_interval": 3000.0, "worker_ttl": 6000.0}

@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from worker_tools import ended, make_app, run, working
 
 from naq import Context, Retry, current_context
 from naq.exceptions import CancelJob, DiscardJob, JobExecutionError, RetryJob, SnoozeJob, TaskTimeoutError
 from naq.job import JobState
+from tests.tools import ended, make_app, run, working
 
 NOW = Retry(max_attempts=3, base=0.0, jitter=False)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from worker_tools import make_app, run, working
 
 from naq import JobCancelled, JobExecutionError, NaqException, Retry, current_context
 from naq.exceptions import CancelJob, DiscardJob, RetryJob, SnoozeJob, TaskOutcome
+from tests.tools import make_app, run, working
 
 THRICE = Retry(max_attempts=3, base=0.01, jitter=False)
 

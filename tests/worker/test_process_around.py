@@ -8,12 +8,12 @@ from typing import Any
 
 import process_tasks
 from process_tools import begun, children, gone, result, serving, start, story
-from worker_tools import ended
 
 from naq import Context, JobExecutionError
 from naq.job import JobState
 from naq.middleware import Middleware
 from naq.middleware.base import Call
+from tests.tools import ended
 
 
 class Doorman(Middleware):

@@ -12,9 +12,9 @@ import process_tasks
 import psutil
 import pytest
 from process_tools import begun, gone, is_gone, result, serving, start, story
-from worker_tools import ended, until
 
 from naq.job import JobState
+from tests.tools import ended, until
 
 
 @pytest.mark.parametrize("how", ["os._exit", "SIGKILL", "SIGSEGV", "SIGABRT"])
@@ -228,9 +228,8 @@ def test_more_jobs_at_once_than_children_may_start_at_a_time(tmp_path: Path) -> 
 
 
 def test_a_worker_that_is_cancelled_takes_its_children_along(tmp_path: Path) -> None:
-    from worker_tools import DEADLINE
-
     from naq.worker import Worker
+    from tests.tools import DEADLINE
 
     app = process_tasks.build()
 

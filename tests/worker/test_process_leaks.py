@@ -8,7 +8,8 @@ import process_tasks
 import psutil
 import pytest
 from process_tools import serving, start, story
-from worker_tools import ended, until
+
+from tests.tools import ended, until
 
 FAILURES = 5000
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import process_tasks
 import pytest
 from process_tools import result, serving, start, story
-from worker_tools import DEADLINE, ended, put
 
 from naq import Naq, ProcessDied
 from naq.exceptions import ConfigurationError
 from naq.job import JobState
 from naq.worker import Worker
+from tests.tools import DEADLINE, ended, put
 
 
 def test_it_runs_in_another_process_which_is_used_again() -> None:

@@ -7,12 +7,12 @@ import logging
 import threading
 
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, running_state, until
 
 from naq import Naq
 from naq.job import JobState
 from naq.task import Task
 from naq.worker import Worker
+from tests.tools import DEADLINE, ended, make_app, run, running_state, until
 
 
 def make() -> tuple[Naq, threading.Event, Task[[], None], Task[[], None]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 from naq.backends.base import Event
 from naq.backends.memory import MemoryBackend
@@ -19,6 +18,7 @@ from naq.worker import Worker, connecting
 from naq.worker.service import Service
 from naq.worker.throttle import Throttle
 from naq.worker.upkeep import Upkeep
+from tests.tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 
 class Counter(Service):
@@ -133,9 +133,8 @@ def test_the_leader_hands_back_the_claims_of_dead_workers(caplog: pytest.LogCapt
         return 1
 
     async def test() -> None:
-        from worker_tools import take
-
         from naq.backends.base import WorkerInfo
+        from tests.tools import take
 
         job = await task.enqueue()
         (claim,) = await take(app, lease=60)

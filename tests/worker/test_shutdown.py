@@ -8,12 +8,12 @@ import time
 from typing import Any
 
 import pytest
-from worker_tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 from naq import Naq
 from naq.exceptions import NaqException
 from naq.job import JobState
 from naq.worker import Worker, drain
+from tests.tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 
 async def start(app: Naq, **options: Any) -> tuple[Worker, asyncio.Task[None]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_tools import DEADLINE, make_app, run, until, working
 
 from naq import Retry
 from naq.backends.memory import MemoryBackend
@@ -20,6 +19,7 @@ from naq.job import JobState
 from naq.worker import Worker, fetcher
 from naq.worker.flights import Flight
 from naq.worker.lifeline import Lifeline
+from tests.tools import DEADLINE, make_app, run, until, working
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

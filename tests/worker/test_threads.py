@@ -6,9 +6,8 @@ import asyncio
 import threading
 import time
 
-from worker_tools import until
-
 from naq.worker.threads import Threads
+from tests.tools import until
 
 
 def test_idle_threads_are_used_again_and_named() -> None:

@@ -8,11 +8,11 @@ import time
 from typing import Any
 
 import pytest
-from worker_tools import ended, make_app, run, until, working
 
 from naq import Retry, TaskTimeoutError, current_context
 from naq.job import JobState
 from naq.worker import executor
+from tests.tools import ended, make_app, run, until, working
 
 
 def test_a_coroutine_is_cancelled_and_the_job_says_so() -> None:

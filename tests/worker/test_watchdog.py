@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
-from worker_tools import ended, make_app, run, working
 
 from naq.worker.watchdog import place_of
+from tests.tools import ended, make_app, run, working
 
 
 def test_it_names_the_task_and_its_line(caplog: pytest.LogCaptureFixture) -> None:
