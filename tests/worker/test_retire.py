@@ -41,8 +41,8 @@ def test_enough_jobs_retire_a_worker_but_not_those_that_still_run(caplog: pytest
             for _ in range(2):
                 await ended(await quick.enqueue())
             await until(lambda: worker.vitals.retiring == "2 jobs done")
-            left = await quick.enqueue()
             await until(lambda: worker.vitals.state == "stopping")
+            left = await quick.enqueue()
             assert not running.done(), "shutdown_timeout is not for this"
             gate.set()
             async with asyncio.timeout(DEADLINE):
