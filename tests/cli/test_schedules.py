@@ -98,3 +98,36 @@ def test_what_is_due_next(naq: Naqs) -> None:
     naq("enqueue", "hello", "--queue", "q")
     assert naq("jobs", "list", "--queue", "q", "--due", "-q").lines == [ids[1], ids[2], ids[3]]
     assert naq("jobs", "list", "--queue", "q", "--due", "-q", "-n", "1").lines == [ids[1]]
+
+
+def test_everything_of_a_schedule_can_be_changed(naq: Naqs) -> None:
+    app = ("-A", "tasks:app")
+    naq("schedules", "create", "s", "hello", "name=bob", "--every", "1h", "--tag", "team=ops", *app)
+
+    def edit(*args: str) -> dict[str, object]:
+        return naq("schedules", "edit", "s", *args, "--json").json
+
+    view = edit("n=3", "--queue", "slow", "--priority", "low", "--tag", "team=dev", "--expires-in", "10m", *app)
+    view = naq("schedules", "show", "s", "--json").json
+    assert (view["kwargs"], view["queue"], view["priority"]) == ({"n": 3}, "slow", "low")
+    assert view["tags"] == {"team": "dev", "schedule": "s"}
+    assert view["interval"] == 3600, "what was not given stays"
+    jobs = naq("jobs", "list", "--state", "scheduled", "--json").json
+    assert [(job["queue"], job["priority"], job["tags"]["team"]) for job in jobs] == [("slow", "low", "dev")] * 2
+    assert all(job["expires_at"] for job in jobs)
+
+    view = edit("--jitter", "5m", "--missed", "skip", "--overlap", "skip", "--repeat", "9", "--until", "2099-01-01")
+    assert (view["missed"], view["overlap"], view["repeat"]) == ("skip", "skip", 9)
+    assert view["end"] is not None
+    assert (view["jitter"], naq("schedules", "show", "s", "--json").json["kwargs"]) == (300, {"n": 3})
+    view = edit("--until", "never", "--repeat", "0", "--from", "2030-01-01T00:00")
+    assert (view["end"], view["repeat"]) == (None, None)
+    assert str(view["start"]).startswith(("2029-12-31", "2030-01-01"))
+
+    edit("--task", "day", "when=2026-01-01", *app)
+    assert naq("schedules", "show", "s", "--json").json["task"] == "day"
+    assert "does not fit" in naq("schedules", "edit", "s", "when=never", *app, code=Exit.USAGE).err
+    assert "--no-arguments" in naq("schedules", "edit", "s", "--task", "hello", *app, code=Exit.USAGE).err
+    assert "nothing to change" in naq("schedules", "edit", "s", code=Exit.USAGE).err
+    job_id = naq("schedules", "run", "s").out.strip()
+    assert naq("jobs", "show", job_id, "--json").json["queue"] == "slow"

@@ -22,6 +22,10 @@ def test_every_setting_is_documented_in_order_and_nothing_else() -> None:
     assert list(documented()) == [field.name for field in msgspec.structs.fields(Config)]
 
 
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def test_the_documented_defaults_are_the_defaults() -> None:
     config = Config()
     for name, text in documented().items():
@@ -30,7 +34,7 @@ def test_the_documented_defaults_are_the_defaults() -> None:
             assert default in {"", ()}, name
         elif name != "namespace":
             whole = isinstance(default, float) and default >= 1
-            assert text.strip("`") == (f"{default:.0f}" if whole else str(default)), name
+            assert text.strip("`") == (f"{default:.0f}" if whole else _text(default)), name
 
 
 def test_the_documented_errors_are_the_errors(monkeypatch: pytest.MonkeyPatch) -> None:

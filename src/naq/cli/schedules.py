@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
@@ -15,12 +14,13 @@ from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, say
 from naq.cli.common import read_config as settings_of
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
+from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
 from naq.cli.schedule_text import ScheduleView, SlotView, describe, slot_lines
-from naq.cli.values import read_duration, read_moment, read_tags
+from naq.cli.schedule_when import ANY, When
+from naq.cli.values import read_moment, read_tags
 from naq.cli.views import Change
 from naq.job import Priority
-from naq.schedules.timetable import Overlap
 
 if TYPE_CHECKING:
     from naq.config import Config
@@ -30,51 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 app = make_group("schedules", "What runs again and again: look, make, change, pause, leave out, fill in.")
 
+add(app, "naq.cli.schedule_edit:edit", "edit", "Change when a schedule fires, and what its jobs are.")
+
 Names = Annotated[list[str], Parameter(negative_iterable="")]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class When:
-    """Options that say when."""
-
-    cron: str | None = None
-    """Five fields, six with seconds in front, or @daily and its like."""
-    every: str | None = None
-    """Instead of --cron: the time between two runs, such as 30s or 5m."""
-    tz: str | None = None
-    """The zone that --cron is meant in, such as Europe/Berlin. Default: UTC."""
-    start: Annotated[str | None, Parameter(name="--from")] = None
-    """The first moment that may be a run, such as 2026-12-24T18:00 (local time)."""
-    end: Annotated[str | None, Parameter(name="--until")] = None
-    """From this moment on there are no more."""
-    repeat: int | None = None
-    """How many runs there are at most."""
-    jitter: str | None = None
-    """Put each run off by a part of this time, the same whenever one looks."""
-    missed: str | None = None
-    """Of runs that nobody could start: skip, latest (the default), or catch_up(N)."""
-    overlap: Overlap | None = None
-    """While the run before has not ended: allow (the default), skip, or cancel_previous."""
-
-    @property
-    def timing(self) -> Any:
-        """What was given, as `naq.schedules.timetable.Timing`."""
-        given = {
-            "cron": self.cron,
-            "interval": read_duration("--every", self.every),
-            "tz": self.tz,
-            "start": read_moment("--from", self.start),
-            "end": read_moment("--until", self.end),
-            "repeat": self.repeat,
-            "jitter": read_duration("--jitter", self.jitter),
-            "missed": self.missed,
-            "overlap": self.overlap,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-
-ANY: Final = When()
 
 
 @app.command(name="list")
@@ -84,7 +42,7 @@ def list_(*, common: Common = DEFAULT) -> None:
     Example: naq schedules list
     """
     config = settings_of(common)
-    rows = [ScheduleView.of(kept) for kept in _act(config, lambda acts: acts.all())]
+    rows = [ScheduleView.of(kept) for kept in act_on(config, lambda acts: acts.all())]
     columns: list[Column[ScheduleView]] = [
         Column("NAME", lambda row: row.name),
         Column("STATE", lambda row: row.state),
@@ -112,7 +70,7 @@ def show(name: str, /, *, common: Common = DEFAULT) -> None:
         kept = await acts.get(name)
         return ScheduleView.of(kept, acts.jobs.envelope(kept))
 
-    view = _act(config, look)
+    view = act_on(config, look)
     print_item(view, describe(view, common), common, name="name")
 
 
@@ -151,36 +109,12 @@ def create(
     call = build_call(task, arguments or [], {"queue": queue, "priority": priority, "tags": read_tags(tag)}, common)
 
     async def make(acts: Acts) -> Kept | None:
-        return await acts.create(name, make_template(name, call, acts.jobs), table, by=_who())
+        return await acts.create(name, make_template(name, call, acts.jobs), table, by=who())
 
-    kept = _act(config, make)
+    kept = act_on(config, make)
     if kept is None:
         raise UsageError(f"there is a schedule {name!r} already; naq schedules edit {name}, or delete it first")
-    _shown(kept, common)
-
-
-@app.command
-def edit(name: str, /, *, when: When = ANY, common: Common = DEFAULT) -> None:
-    """Change when a schedule fires; what is not given stays. Runs that are not due yet follow.
-
-    One that is declared in code stays changed until its declaration changes.
-
-    Example: naq schedules edit nightly --cron "30 3 * * *"
-
-    Args:
-        name: The schedule.
-    """
-    from naq.schedules import moves
-    from naq.schedules.timetable import read_timetable
-
-    timing = when.timing
-    if not timing:
-        raise UsageError("nothing to change was given; see naq schedules edit --help")
-
-    def move(kept: Kept, now: float) -> moves.Step:
-        return moves.change(kept, now, table=read_timetable(f"schedule {name}", timing, base=kept.table), by=_who())
-
-    _shown(_act(settings_of(common), lambda acts: acts.change(name, move)), common)
+    show_kept(kept, common)
 
 
 @app.command
@@ -197,7 +131,7 @@ def pause(names: Names, /, *, note: str = "", common: Common = DEFAULT) -> int:
 
     async def act(acts: Acts, name: str) -> str:
         def move(kept: Kept, now: float) -> moves.Step:
-            return moves.Step(kept) if kept.paused else moves.pause(kept, now, by=_who(), note=note)
+            return moves.Step(kept) if kept.paused else moves.pause(kept, now, by=who(), note=note)
 
         await acts.change(name, move)
         return "paused"
@@ -218,7 +152,7 @@ def resume(names: Names, /, *, common: Common = DEFAULT) -> int:
 
     async def act(acts: Acts, name: str) -> str:
         def move(kept: Kept, now: float) -> moves.Step:
-            return moves.resume(kept, now, by=_who()) if kept.paused else moves.Step(kept)
+            return moves.resume(kept, now, by=who()) if kept.paused else moves.Step(kept)
 
         await acts.change(name, move)
         return "runs"
@@ -235,7 +169,7 @@ def run(name: str, /, *, common: Common = DEFAULT) -> None:
     Args:
         name: The schedule.
     """
-    job_id = _act(settings_of(common), lambda acts: acts.run_now(name))
+    job_id = act_on(settings_of(common), lambda acts: acts.run_now(name))
     print_json({"job_id": job_id}) if common.json else print(job_id)
 
 
@@ -248,7 +182,7 @@ def skip(name: str, /, *, common: Common = DEFAULT) -> int:
     Args:
         name: The schedule.
     """
-    skipped = _act(settings_of(common), lambda acts: acts.skip_next(name))
+    skipped = act_on(settings_of(common), lambda acts: acts.skip_next(name))
     outcome = "no run is to come" if skipped is None else f"{slot_lines([skipped], 'UTC')[0].time} is left out"
     return report([Change(id=name, done=skipped is not None, outcome=outcome)], common)
 
@@ -277,14 +211,14 @@ def backfill(
     assert first is not None
     until = clock.now() if last is None else last.timestamp()
     config = settings_of(common)
-    found = _act(config, lambda acts: acts.backfill(name, first.timestamp(), until, rate=rate, dry_run=True))
+    found = act_on(config, lambda acts: acts.backfill(name, first.timestamp(), until, rate=rate, dry_run=True))
     if consent.dry_run:
         print_json([job_id for _, job_id in found]) if common.json else say(f"{len(found)} jobs would be enqueued")
         return Exit.DONE
     if not agree(consent, f"Enqueue {len(found)} jobs of {name}?"):
         say("nothing was enqueued")
         return Exit.FAILED
-    filled = _act(config, lambda acts: acts.backfill(name, first.timestamp(), until, rate=rate))
+    filled = act_on(config, lambda acts: acts.backfill(name, first.timestamp(), until, rate=rate))
     ids = [job_id for _, job_id in filled]
     print_json(ids) if common.json else print("\n".join(ids))
     return Exit.DONE
@@ -314,7 +248,7 @@ def preview(
         due = [slot.due for slot in Schedules.preview(count, **timing)]
         zone = timing.get("tz", "UTC")
     else:
-        kept = _act(settings_of(common), lambda acts: acts.get(name))
+        kept = act_on(settings_of(common), lambda acts: acts.get(name))
         due, zone = [slot.due for slot in kept.upcoming(clock.now(), count)], kept.table.tz
     columns: list[Column[SlotView]] = [
         Column(f"IN {zone}", lambda row: row.time),
@@ -350,7 +284,8 @@ def delete(names: Names, /, *, consent: Consent = ASK, common: Common = DEFAULT)
     return _each(common, names, act)
 
 
-def _act(config: Config, act: Callable[[Acts], Awaitable[T]]) -> T:
+def act_on(config: Config, act: Callable[[Acts], Awaitable[T]]) -> T:
+    """What `act` returns, given the schedules of the broker that `config` names."""
     from naq.scheduler.acts import Acts
 
     return talk(config, lambda backend: act(Acts(backend, config)))
@@ -369,15 +304,17 @@ def _each(common: Common, names: list[str], act: Callable[[Acts, str], Awaitable
     async def all_of(acts: Acts) -> list[Change]:
         return [await one(acts, name) for name in names]
 
-    return report(_act(settings_of(common), all_of), common)
+    return report(act_on(settings_of(common), all_of), common)
 
 
-def _shown(kept: Kept, common: Common) -> None:
+def show_kept(kept: Kept, common: Common) -> None:
+    """Print a schedule."""
     view = ScheduleView.of(kept)
     print_item(view, describe(view, common), common, name="name")
 
 
-def _who() -> str:
+def who() -> str:
+    """Who is at the keyboard, for the history of what is changed."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a name for its user

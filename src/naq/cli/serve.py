@@ -51,6 +51,7 @@ class Options(NamedTuple):
     reload: bool = False
     terse: bool = False
     requests: str | None = None
+    scheduler: bool | None = None
 
 
 def serve(options: Options) -> int:
@@ -132,6 +133,7 @@ def make_worker(options: Options) -> Worker:
         concurrency=options.concurrency,
         name=options.name,
         shutdown_timeout=None if options.shutdown_timeout is None else _seconds(options.shutdown_timeout),
+        scheduler=options.scheduler,
         imports=options.modules,
         source=options.app,
         health=options.health,

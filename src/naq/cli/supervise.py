@@ -66,6 +66,8 @@ def command(options: Options, form: Format, number: int) -> list[str]:
     for name, value in given.items():
         if value is not None:
             said += [name, str(value)]
+    if options.scheduler is not None:
+        said.append("--scheduler" if options.scheduler else "--no-scheduler")
     if options.terse:
         said.append("--terse")
     for module in options.modules:

@@ -17,6 +17,7 @@ def worker(
     concurrency: Annotated[int | None, Parameter(name=["--concurrency", "-c"])] = None,
     name: str | None = None,
     shutdown_timeout: str | None = None,
+    scheduler: bool | None = None,
     modules: Annotated[list[str] | None, Parameter(name=["--module", "-m"], negative_iterable="")] = None,
     broker_url: str | None = None,
     processes: int = 0,
@@ -43,6 +44,8 @@ def worker(
         concurrency: Jobs at once. Default: the app's setting (20).
         name: What the worker is called. Default: host and process id.
         shutdown_timeout: How long running jobs may go on when it stops, such as 30s. Default: the app's setting (30s).
+        scheduler: Keep schedules going while it works; --no-scheduler leaves that to others, such as naq scheduler.
+            Default: the app's setting (yes).
         modules: Import this module first; its functions may be run too.
         broker_url: The broker, such as nats://127.0.0.1:4222. Default: the app's setting.
         processes: Worker processes, kept running by one more that starts, watches and replaces them. 0: this one only.
@@ -64,6 +67,7 @@ def worker(
             concurrency=concurrency,
             name=name,
             shutdown_timeout=shutdown_timeout,
+            scheduler=scheduler,
             modules=_split(modules) or [],
             broker_url=broker_url,
             processes=processes,

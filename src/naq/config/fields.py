@@ -94,6 +94,19 @@ def _read_share(value: object) -> float:
     return float(value)
 
 
+_TRUTHS: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def _read_truth(value: object) -> bool:
+    text = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(text, bool) and text not in _TRUTHS:
+        raise ValueError
+    return text if isinstance(text, bool) else _TRUTHS[cast("str", text)]
+
+
 def _read_text(value: object) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError
@@ -143,6 +156,7 @@ KINDS: Final[dict[str, Kind]] = {
     "child_jobs": _whole(least=0, most=1_000_000_000),
     "child_memory": _whole(least=0, most=1_048_576),
     "child_rss": _whole(least=0, most=1_048_576),
+    "scheduler": Kind("true or false", _read_truth),
     "shutdown_timeout": _DURATION_KIND,
     "heartbeat_interval": _DURATION_KIND,
     "worker_ttl": _DURATION_KIND,

@@ -36,6 +36,7 @@ class Settings(TypedDict, total=False):
     child_jobs: int
     child_memory: int
     child_rss: int
+    scheduler: bool
     shutdown_timeout: Seconds
     heartbeat_interval: Seconds
     worker_ttl: Seconds
@@ -78,6 +79,7 @@ class Config(Struct, frozen=True, kw_only=True):
         child_jobs: jobs after which the child process of an ``executor="process"`` task is replaced; 0: never.
         child_memory: MiB a child process may take beyond what it has when it is ready; 0: no limit. Linux only.
         child_rss: MiB of memory over which a child process is replaced after its job; 0: never.
+        scheduler: whether workers keep schedules going; False: only ``naq scheduler`` does.
         shutdown_timeout: seconds a stopping worker lets its running jobs go on.
         heartbeat_interval, worker_ttl: seconds between a worker's signs of life, and until it is taken for gone.
         record_ttl: seconds a final record is kept, and with it the identity of the job.
@@ -113,6 +115,7 @@ class Config(Struct, frozen=True, kw_only=True):
     child_jobs: int = 0
     child_memory: int = 0
     child_rss: int = 0
+    scheduler: bool = True
     shutdown_timeout: float = 30.0
     heartbeat_interval: float = 10.0
     worker_ttl: float = 30.0

@@ -28,8 +28,9 @@ HOLDER: Final = "tick"  # the kind of entry that says which job of a schedule ra
 class Gate:
     """Lets jobs of schedules pass, or says why not."""
 
-    def __init__(self, backend: Keeping, config: Config) -> None:
+    def __init__(self, backend: Keeping, config: Config, *, advance: bool = True) -> None:
         self._backend = backend
+        self._advance = advance  # whether the one who asks may store what is due next
         self._planner = Planner(backend, config)
 
     async def objection(self, claim: Claim) -> str:
@@ -59,7 +60,8 @@ class Gate:
         this one is still to run. Where that cannot be (the store is full), the question is answered all the same.
         """
         try:
-            return await self._planner.advance(name)
+            if self._advance:
+                return await self._planner.advance(name)
         except NaqConnectionError:
             raise
         except NaqException as error:

@@ -159,11 +159,5 @@ def make_template(name: str, call: Call[Any], jobs: Jobs) -> Template:
     """
     plan = call.plan
     spec = plan.build(call.args, call.kwargs, clock.now())
-    options = plan.options
-    check_schedulable(
-        spec,
-        delayed=options.delay is not None or options.run_at is not None,
-        chosen=options.job_id is not None,
-        ends=options.expires_at is not None,
-    )
-    return jobs.template(name, spec, expires_in=options.expires_in)
+    check_schedulable(call, spec)
+    return jobs.template(name, spec, expires_in=plan.options.expires_in)

@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 from naq.exceptions import ConfigurationError
 from naq.names import MAX_TOKEN
 from naq.scheduler.declared import Declared
+from naq.scheduler.ticks import check_limits
 from naq.task.task import AsyncTask, SyncTask, Task
 
 P = ParamSpec("P")
@@ -49,13 +50,16 @@ class Declarations:
 
         def declare(func: Callable[..., Any], /) -> Task[..., Any]:
             task = cast("Task[..., Any]", func) if isinstance(func, Task) else self._register(func)
-            task.signature.encode(tuple(args), named)  # what does not fit shows now, not when a worker starts
+            call = task.call(*args, **named)
+            # What does not fit shows now, not when a worker starts.
+            task.signature.encode(tuple(args), named)
+            check_limits(call)
             chosen = name or _OTHER.sub("-", task.name)[-MAX_TOKEN:]
             if chosen in self.all:
                 raise ConfigurationError(
                     f"there are two schedules {chosen!r}; name one of them: @app.cron(..., name=...)"
                 )
-            self.all[chosen] = Declared(chosen, lambda: task.call(*args, **named), timing)
+            self.all[chosen] = Declared(chosen, lambda: call, timing)
             return task
 
         return cast("ScheduleDecorator", declare)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -13,11 +13,15 @@ from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
 from naq.exceptions import ConfigurationError
-from naq.job import JobSpec, new_id
-from naq.names import is_token
+from naq.job import JobSpec, Priority, new_id
+from naq.names import check_token, is_token
 from naq.schedules.kept import Kept, Template, Tick, short_name, tick_id
 
+if TYPE_CHECKING:
+    from naq.task.call import Call
+
 TICK: Final = "Naq-Tick"  # header of a tick's job: schedule, slot, when it is due, generation, 1 where it was made up
+_OF_THE_CALL: Final = ("task", "args", "kwargs", "codec", "version", "limits")  # what another call changes of a job
 SCHEDULE_TAG: Final = "schedule"  # the tag that all jobs of a schedule carry, so that people can find them
 
 
@@ -45,6 +49,42 @@ class Jobs:
             priority=spec.priority,
             headers={**(spec.headers or {}), **tagged},
             expires_in=expires_in,
+        )
+
+    def reshaped(
+        self,
+        kept: Kept,
+        call: Template | None = None,
+        *,
+        queue: str | None = None,
+        priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
+        expires_in: float | None = None,
+    ) -> Template:
+        """What `kept` repeats, with what is given instead: of `call` the task and its arguments, and the rest.
+
+        Raises:
+            SerializationError: it is not sealed as the keys at hand ask.
+            PayloadTooLarge: the tags are over the limit with the schedule's own.
+        """
+        there, envelope = kept.template, self.envelope(kept)
+        if call is not None:
+            new = self._read(JobSpec(id=_id_of(kept.name), payload=call.payload, queue=call.queue))
+            envelope = replace(envelope, **{name: getattr(new, name) for name in _OF_THE_CALL})
+        place = there.queue if queue is None else check_token("queue", queue)
+        headers = there.headers
+        if tags is not None:
+            rest = {name: text for name, text in headers.items() if not name.startswith(TAG)}
+            own = {**tags, SCHEDULE_TAG: kept.name}
+            headers = {**rest, **(build_headers(own, limit=self._config.max_headers) or {})}
+        return replace(
+            there,
+            task=envelope.task,
+            payload=self._sealed(envelope, _id_of(kept.name), place),
+            queue=place,
+            priority=there.priority if priority is None else priority,
+            headers=headers,
+            expires_in=there.expires_in if expires_in is None else expires_in,
         )
 
     def envelope(self, kept: Kept) -> Envelope:
@@ -102,21 +142,49 @@ def manual_id(name: str) -> str:
     return f"run-{short_name(name)[:30]}-{new_id()}"
 
 
-def check_schedulable(spec: JobSpec, *, delayed: bool, chosen: bool, ends: bool) -> None:
-    """Refuse options that only make sense for a single job.
+def check_schedulable(call: Call[Any], spec: JobSpec) -> None:
+    """Refuse what only makes sense for a single job, or is asked when one is enqueued: ticks are stored ahead.
 
     Raises:
-        ConfigurationError: says which.
+        ConfigurationError: says which option, and what to use instead.
     """
+    options = call.plan.options
     for there, option in (
-        (delayed, "delay or run_at"),
-        (chosen, "job_id"),
-        (ends, "expires_at (say expires_in)"),
-        (bool(getattr(spec, "blocked", False)), "depends_on"),
-        (bool(getattr(spec, "key", "")), "unique"),
+        (options.delay is not None or options.run_at is not None, "delay or run_at"),
+        (options.job_id is not None, "job_id"),
+        (options.expires_at is not None, "expires_at (say expires_in)"),
+        (spec.blocked, "depends_on"),
     ):
         if there:
             raise ConfigurationError(f"a schedule makes many jobs, so {option} cannot be an option of its call")
+    check_limits(call)
+
+
+def check_limits(call: Call[Any]) -> None:
+    """Refuse limits that are asked when a job is enqueued; those that are asked when it is to run hold as for any job.
+
+    Raises:
+        ConfigurationError: says which, and what to use instead.
+    """
+    plan = call.plan
+    gate = plan.gate(call.args, call.kwargs)
+    if gate is not None and gate.rate is not None:
+        what, instead = (
+            f"rate_mode={gate.mode!r}",
+            'Use rate_mode="wait", which its jobs are asked when they are to run',
+        )
+    elif gate is not None and gate.debounce is not None:
+        what, instead = "debounce", "The schedule itself says when its jobs run"
+    elif gate is not None and gate.unique_entry:
+        what, instead = "unique_for (or throttle)", "The schedule itself says how often its jobs run"
+    elif plan.key(call.args, call.kwargs):
+        what, instead = "unique", 'Use overlap="skip", which keeps a run from starting beside the one before it'
+    else:
+        return
+    raise ConfigurationError(
+        f"task {plan.task} cannot be scheduled with {what}: that is asked when a job is enqueued, and those of a "
+        f"schedule are enqueued ahead of their time. {instead}; or let the scheduled task enqueue this one"
+    )
 
 
 def is_of(name: str, headers: Mapping[str, str]) -> bool:

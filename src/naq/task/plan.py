@@ -198,6 +198,14 @@ class Plan:
         """
         return None if self._limits is None else self._limits.gate(args, kwargs, self.queue)
 
+    def key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """The unique key that the job of this call has while it waits or runs; "" for none.
+
+        Raises:
+            ConfigurationError: as `gate`.
+        """
+        return "" if self._limits is None else self._limits.key(args, kwargs)[0]
+
     def decode(self, record: JobRecord) -> Any:
         """The value that a succeeded job's record holds.
 

@@ -122,7 +122,7 @@ class Crew:
             self._limiter,
             call=layered(app.around_run, runner.run),
             torn_down=torn_down,
-            gate=Gate(backend, config),
+            gate=Gate(backend, config, advance=config.scheduler),
         )
         self._fetcher = Fetcher(
             backend,
@@ -144,7 +144,7 @@ class Crew:
             Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
             orders,
             self._upkeep,
-            self._timekeeper,
+            *([self._timekeeper] if config.scheduler else ()),
             self._releasing,
             self._dispatching,
             *(each for extension in app.extensions if (each := extension.hosted(backend)) is not None),

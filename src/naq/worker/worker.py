@@ -52,6 +52,7 @@ class Worker:
         concurrency: jobs at once, from 1. Default: the app's setting (20).
         name: the first part of the worker's id. Default: host and process id.
         shutdown_timeout: seconds that `stop` lets running jobs go on. Default: the app's setting (30).
+        scheduler: whether it keeps schedules going while it leads. Default: the app's setting (yes).
         lease: seconds after which a silent worker's jobs go to another. Default: the app's setting (30).
         imports: modules whose functions may be run too, beside those of the app's settings; imported here and now.
         source: where the app is (``module:attribute``), for child processes. Default: they find each task's function
@@ -82,6 +83,7 @@ class Worker:
         concurrency: int | None = None,
         name: str | None = None,
         shutdown_timeout: float | None = None,
+        scheduler: bool | None = None,
         lease: float | None = None,
         imports: Sequence[str] = (),
         source: str | None = None,
@@ -91,6 +93,7 @@ class Worker:
         backend: Backend | None = None,
     ) -> None:
         given: dict[str, Any] = {"concurrency": concurrency, "shutdown_timeout": shutdown_timeout, "lease": lease}
+        given["scheduler"] = scheduler
         self.app: Final = app
         self.config: Final = replace(app.config, **{key: value for key, value in given.items() if value is not None})
         modules = tuple(dict.fromkeys((*self.config.imports, *imports)))
