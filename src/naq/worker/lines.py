@@ -4,8 +4,9 @@ At ten thousand jobs a second two records a job, each with its stack walk, its f
 than running the jobs. Where exactly one handler would write the line, and it is naq's own, `Lines` writes what that
 handler would have written; wherever anybody else listens, filters, or makes records of their own, `logging` does it.
 
-JSON lines of one turn of the event loop are written together, for a write costs as much as the rest. People see theirs
-at once: whoever watches wants to see a task begin before it blocks.
+JSON lines of one turn of the event loop are put into words and written together, and after what the turn sends: a job
+starts, and its outcome is told, before its lines are. People see theirs at once: whoever watches wants to see a task
+begin before it blocks.
 """
 
 from __future__ import annotations
@@ -29,23 +30,38 @@ _ACTIONS: Final = {
     "started": '"event.action":"started"',
     "succeeded": '"event.action":"succeeded","event.outcome":"success"',
 }
+_SIGNS: Final = {"started": "▶", "succeeded": "✓"}
 
 
 class Line(NamedTuple):
     """What there is to say of a job that begins, or has succeeded.
 
-    Names and ids are of the characters that `naq.names` allows, and `text` is one of our own: nothing in them has to be
-    escaped. `seconds` is how long it took, None where it begins.
+    Names and ids are of the characters that `naq.names` allows: nothing in them has to be escaped. `last` is the number
+    of its last attempt, `waited` the seconds since it could have begun (None: not known), `seconds` how long it took, None
+    where it begins.
     """
 
     event: str
-    sign: str
     task: str
     job_id: str
     queue: str
     attempt: int
-    text: str
+    last: int = 1
+    waited: float | None = None
     seconds: float | None = None
+
+    @property
+    def sign(self) -> str:
+        """What people see first."""
+        return _SIGNS[self.event]
+
+    @property
+    def text(self) -> str:
+        """What there is to say, in words."""
+        if self.seconds is not None:
+            return span(self.seconds)
+        waited = "" if self.waited is None else f"  waited {span(self.waited)}"
+        return f"attempt {self.attempt}/{self.last}{waited}"
 
 
 class Lines:
@@ -56,7 +72,7 @@ class Lines:
         self._chain = _chain(logger)
         self._handler: logging.Handler | None = None  # the last one that was looked at, and the file it writes to
         self._file: int | None = None
-        self._waiting: list[str] = []
+        self._waiting: list[tuple[float, Line]] = []
         self._loop = asyncio.get_running_loop()
         self._second = -1
         self._stamp = ""
@@ -69,35 +85,34 @@ class Lines:
     def say(self, line: Line) -> None:
         """Log `line` at INFO."""
         if self._waiting:  # who listens was found out when the first of them came
-            self._waiting.append(self._json(line))
+            self._waiting.append((time.time(), line))  # the time that log records have
             return
         handler = self._only()
         if handler is None or (file := self._open(handler)) is None:
             self._logger.info(FORM, line.sign, line.task, line.job_id, line.text, extra=_fields(line))
         elif type(handler.formatter) is JsonFormatter:
-            self._waiting.append(self._json(line))
-            self._loop.call_soon(self.flush)
+            self._waiting.append((time.time(), line))
+            self._loop.call_soon(self._loop.call_soon, self.flush)  # what was sent meanwhile goes first
         else:
             _write(file, f"{time.strftime('%H:%M:%S')}  {line.sign} {line.task}  {line.job_id}  {line.text}\n")
 
     def flush(self) -> None:
         """Write what waits; before anything else is logged that should stand behind it."""
         if self._waiting:
-            text = "".join(self._waiting)
+            text = "".join([self._json(at, line) for at, line in self._waiting])
             self._waiting.clear()
             if self._file is not None:
                 _write(self._file, text)
 
-    def _json(self, line: Line) -> str:
-        event, sign, task, job_id, queue, attempt, text, seconds = line
-        now = time.time()  # as log records do
+    def _json(self, now: float, line: Line) -> str:
+        event, task, job_id, queue, attempt, _, _, seconds = line
         if (second := int(now)) != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         took = "" if seconds is None else f',"event.duration":{int(seconds * 1_000_000_000)}'
         return (
             f'{{"@timestamp":"{self._stamp}.{int((now - second) * 1000):03d}Z","log.level":"info",'
-            f'"message":"{sign} {task}  {job_id}  {text}",{self._start}{_ACTIONS[event]},"naq.job_id":"{job_id}",'
+            f'"message":"{line.sign} {task}  {job_id}  {line.text}",{self._start}{_ACTIONS[event]},"naq.job_id":"{job_id}",'
             f'"naq.task":"{task}","naq.queue":"{queue}","naq.attempt":{attempt}{took}}}\n'
         )
 
@@ -130,6 +145,15 @@ class Lines:
                 except (AttributeError, OSError, ValueError):
                     self._file = None  # not a file, or closed
         return self._file
+
+
+def span(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 1:
+        return f"{max(seconds, 0.0) * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min"
 
 
 def _write(file: int, text: str) -> None:

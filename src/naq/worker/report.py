@@ -10,7 +10,7 @@ from naq.backends.base import Settled
 from naq.job import JobState
 from naq.worker.flights import Flight, Flights
 from naq.worker.journal import Journal
-from naq.worker.lines import FORM, Line, Lines
+from naq.worker.lines import FORM, Line, Lines, span
 from naq.worker.outcome import Discarded, Outcome, Rejected, Released, Retried, Succeeded
 
 log = logging.getLogger("naq.worker.jobs")
@@ -32,10 +32,9 @@ class Report:
             at = 0.0 if flight.envelope is None else flight.envelope.at
             last = 1 if flight.policy is None else flight.policy.max_attempts
             since = flight.claim.job.run_at or at
-            waited = f"  waited {_span(started - since)}" if since else ""
+            waited = started - since if since else None
             job = flight.claim.job
-            text = f"attempt {job.attempt}/{last}{waited}"
-            self._lines.say(Line("started", "▶", flight.name, job.id, job.queue, job.attempt, text))
+            self._lines.say(Line("started", flight.name, job.id, job.queue, job.attempt, last, waited))
 
     def ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
         """The backend knows how it ended."""
@@ -43,7 +42,7 @@ class Report:
         if type(outcome) is Succeeded:
             if settled is Settled.DONE and log.isEnabledFor(logging.INFO):
                 job, took = flight.claim.job, clock.monotonic() - flight.begun_at
-                line = Line("succeeded", "✓", flight.name, job.id, job.queue, job.attempt, _span(took), round(took, 6))
+                line = Line("succeeded", flight.name, job.id, job.queue, job.attempt, seconds=round(took, 6))
                 self._lines.say(line)
         else:
             self._ended_otherwise(flight, outcome)
@@ -64,10 +63,10 @@ class Report:
             case Retried(delay, _, error):
                 self._journal.attempt_failed(flight, error, delay)
                 why = f"{error.type.rpartition('.')[2]}: {_line(error.message)}"
-                text = f"attempt {error.attempt}  {why}  → retry in {_span(delay)}"
+                text = f"attempt {error.attempt}  {why}  → retry in {span(delay)}"
                 self._say(logging.WARNING, "✗", flight, text, "retrying")
             case Released(delay, reason):
-                when = f" for {_span(delay)}" if delay else ""
+                when = f" for {span(delay)}" if delay else ""
                 self._say(logging.INFO, "↩", flight, f"put back{when}: {_line(reason)}", "released")
             case Rejected(reason):
                 self._say(logging.ERROR, "✗", flight, f"{_line(reason)}  → dead letters", "rejected")
@@ -87,15 +86,6 @@ class Report:
             fields["seconds"] = round(clock.monotonic() - flight.begun_at, 6)
         self._lines.flush()
         log.log(level, FORM, sign, flight.name or "(unreadable)", job.id, text, extra=fields)
-
-
-def _span(seconds: float) -> str:
-    """A duration for people."""
-    if seconds < 1:
-        return f"{max(seconds, 0.0) * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min"
 
 
 def _line(text: str) -> str:
