@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -101,6 +102,9 @@ def schema() -> dict[str, Any]:
     views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
     views += [CheckView, ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
+    for part in parts.values():
+        if "description" in part:  # a docstring, whose indentation Python leaves in before 3.13
+            part["description"] = cleandoc(part["description"])
     commands: dict[str, Any] = {}
     for name, kind in DOCUMENTS.items():
         if name == "enqueue":
