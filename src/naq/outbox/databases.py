@@ -146,4 +146,7 @@ def _sqlite(path: str) -> Database:
 
 def _mysql(where: str, options: dict[str, Any]) -> Database:
     given = {name: value for name, value in options.items() if value is not None}
-    return Database("mysql", where, {**given, "autocommit": True, "connect_timeout": PATIENCE})
+    # At READ COMMITTED InnoDB locks rows, and not the gaps between them, in which producers write.
+    begin = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+    fixed = {"autocommit": True, "connect_timeout": PATIENCE, "init_command": begin}
+    return Database("mysql", where, {**given, **fixed})

@@ -16,6 +16,7 @@ from naq.outbox.tables import ddl
 T = TypeVar("T")
 _COLUMNS: Final = "id, job_id, queue, task, payload, spec, created_at, due_at, tries, tried_at, stuck_at, reason"
 _PAYLOAD: Final = 4  # its place among them
+_DEADLOCK, _DEADLOCKS = 1213, 5  # its number in MySQL, and how often it is tried again
 _CHUNK: Final = 500  # values in one IN (...): far below what any of the databases allows
 _REASON: Final = 2000  # characters of a reason that are kept
 _MISSING: Final = ("no such table", "does not exist", "doesn't exist")  # of a table, in the words of each
@@ -149,12 +150,24 @@ class Store:
         if self._connection is None:
             self._connection = self.database.connect()
         try:
-            return act()
+            return self._again_after_deadlock(act)
         except driver.Error as error:
             connection, self._connection = self._connection, None
             with suppress(driver.Error):  # it is broken already, which is what we are about to say
                 connection.close()
             raise self._as_ours(error) from error
+
+    def _again_after_deadlock(self, act: Callable[[], T]) -> T:
+        """What `act` gives: MySQL may end one of two transactions that meet, and asks for it to be done again."""
+        if self.database.dialect == "mysql":
+            driver = self.database.driver()
+            for _ in range(_DEADLOCKS):
+                try:
+                    return act()
+                except driver.OperationalError as error:
+                    if error.args[0] != _DEADLOCK:
+                        raise
+        return act()
 
     def _as_ours(self, error: Exception) -> NaqException:
         text = str(error).strip()

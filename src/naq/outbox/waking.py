@@ -48,7 +48,8 @@ class Waking:
         driver = self._database.driver()
         while True:
             try:
-                async with await driver.AsyncConnection.connect(**self._database.options) as connection:
+                options = {**self._database.options, "application_name": f"naq outbox {self._namespace}"}
+                async with await driver.AsyncConnection.connect(**options) as connection:
                     await self._listen(connection)
             except (driver.Error, OSError) as error:
                 log.debug("outbox: not told of commits in %s: %s", self._database.where, error)
