@@ -1,0 +1,31 @@
+"""The tables, one file a noun. Times are microseconds since 1970 UTC (`_at`), durations microseconds (`_us`)."""
+
+from naq.server.store.tables.attempts import attempts
+from naq.server.store.tables.base import metadata
+from naq.server.store.tables.cursors import cursors
+from naq.server.store.tables.errors import error_hours, errors, invalid
+from naq.server.store.tables.jobs import FINAL_STATES, STATES, jobs, tags
+from naq.server.store.tables.logs import events, logs
+from naq.server.store.tables.rollups import durations, rollups
+from naq.server.store.tables.workers import depths, queues, tasks, workers
+
+__all__ = [
+    "FINAL_STATES",
+    "STATES",
+    "attempts",
+    "cursors",
+    "depths",
+    "durations",
+    "error_hours",
+    "errors",
+    "events",
+    "invalid",
+    "jobs",
+    "logs",
+    "metadata",
+    "queues",
+    "rollups",
+    "tags",
+    "tasks",
+    "workers",
+]
