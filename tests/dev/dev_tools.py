@@ -17,6 +17,9 @@ import psutil
 
 NAQ = (sys.executable, "-m", "naq")
 DEADLINE = 60.0  # seconds; a busy machine takes several for a start
+#: Seconds after which comes again what died, or was put back just before its broker ended. For every process of a test:
+#: one that had the default would raise it for all.
+LEASE = {"NAQ_LEASE": "5"}
 
 TASKS = """
 import asyncio
@@ -126,7 +129,7 @@ def running_dev(folder: Path, *args: str, terminal: bool = False, command: str =
     process = subprocess.Popen(
         [*prefix, *NAQ, command, *args],
         cwd=folder,
-        env=clean_env(TERM="xterm", **env),
+        env=clean_env(TERM="xterm", **{**LEASE, **env}),
         stdin=theirs,
         stdout=write,
         stderr=write,
@@ -152,7 +155,13 @@ _TAKE_TERMINAL = (
 def naq(folder: Path, *args: str, code: int = 0, **env: str) -> str:
     """What a command prints that is run in `folder`."""
     done = subprocess.run(
-        [*NAQ, *args], cwd=folder, env=clean_env(**env), capture_output=True, text=True, timeout=DEADLINE, check=False
+        [*NAQ, *args],
+        cwd=folder,
+        env=clean_env(**{**LEASE, **env}),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )
     assert done.returncode == code, (done.stdout, done.stderr)
     return done.stdout + done.stderr

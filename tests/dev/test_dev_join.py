@@ -57,14 +57,12 @@ def test_it_ends_with_the_first_one_and_its_keys_work_until_then(project: Path) 
     gone(tree, timeout=0)
 
 
-@pytest.mark.parametrize(
-    "args", [("other:app",), ("--memory",), ("--data", "elsewhere"), ("--workers", "2"), ("--demo",)]
-)
-def test_something_else_says_who_runs(project: Path, args: tuple[str, ...]) -> None:
+def test_something_else_says_who_runs(project: Path) -> None:
     with running_dev(project) as first:
         first.see("watching for changes")
-        said = naq(project, "dev", *args, code=4)
-        assert f"process {first.process.pid}, app tasks:app, broker nats://" in said
+        for args in (["other:app"], ["--memory"], ["--data", "elsewhere"], ["--workers", "2"], ["--demo"]):
+            said = naq(project, "dev", *args, code=4)
+            assert f"process {first.process.pid}, app tasks:app, broker nats://" in said, args
         assert first.end() == 0
 
 
