@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from benchmarks import environment, measure, targets
 from benchmarks.measures.backlog import backlog
+from benchmarks.measures.cli import cli
 from benchmarks.measures.delays import delays
 from benchmarks.measures.drain import drain
 from benchmarks.measures.enqueue import enqueue
@@ -19,13 +20,15 @@ from benchmarks.measures.idle import idle
 from benchmarks.measures.imports import imports
 from benchmarks.measures.latency import latency
 from benchmarks.measures.memory import memory
+from benchmarks.measures.outbox import outbox
 from benchmarks.registry import SYSTEMS, System, chosen
 
 JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower peers
 MEMORY_JOBS = 100_000
 LARGEST_BACKLOG = 1_000_000
+OUTBOX_JOBS = 10_000
 MARK, END = "<!-- results -->", "<!-- end of results -->"
-MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "import")
+MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +58,8 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
         "delays": lambda: delays(options.jobs or LARGEST_BACKLOG, 1),
         "idle": lambda: idle(queues, count),
         "import": lambda: imports(count),
+        "outbox": lambda: outbox(options.jobs or OUTBOX_JOBS, count),
+        "cli": lambda: cli(count),
     }
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.dev.dev_tools import gone
+
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 TIMEOUT = 60  # seconds; it takes four
 
@@ -89,7 +91,7 @@ def test_even_killed_it_leaves_no_process(tmp_path: Path) -> None:
     with demo_in(tmp_path) as demo:
         children = children_once_jobs_run(demo)
         demo.kill()
-        assert psutil.wait_procs(children, timeout=5)[1] == []
+        gone(children)
 
 
 def test_a_job_that_ends_otherwise_fails_the_demo(tmp_path: Path) -> None:
