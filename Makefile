@@ -25,8 +25,9 @@ setup: $(VENV)/.tools ## create .venv with naq and the tools
 demo: $(VENV)/.naq ## run real jobs on the bundled broker and watch their states
 	@$(BIN)/python examples/demo
 
-# Faults kill processes and count seconds, so they have the machine to themselves. What fails is run once more, alone:
-# that a busy machine was late is no defect, that it fails twice is.
+# Faults kill processes and count seconds, so they come after the rest; most of their time they wait (for leases, for
+# silence to be noticed), so that more of them than there are cores do not disturb each other. What fails is run once
+# more, alone: that a busy machine was late is no defect, that it fails twice is.
 PYTEST := $(BIN)/python -m pytest
 AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
 
@@ -35,10 +36,11 @@ ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
 	$(PYTEST) -q -n 2 --dist loadfile --ignore=tests/faults || $(AGAIN)
-	$(PYTEST) -q tests/faults || $(AGAIN)
+	$(PYTEST) -q -n 3 --dist worksteal tests/faults || $(AGAIN)
 endif
 
-check: format lint types layers sizes ## format, lint, types, layers, file sizes
+check: $(VENV)/.tools ## format, lint, types, layers, file sizes, beside each other
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going types format lint layers sizes
 
 format: $(VENV)/.tools ## fail where the code is not formatted (fix: make fix)
 	$(BIN)/ruff format --check .
