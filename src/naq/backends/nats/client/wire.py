@@ -131,6 +131,7 @@ class Wire(Client):
         self._loop = asyncio.get_running_loop()
         self._last_sid = OWN_SIDS
         self._due = False
+        self._calm = True  # hardly anything is sent in a turn of the loop
         self._muted: deque[tuple[float, int]] = deque()
         self._probe: _Probe | None = None
 
@@ -172,13 +173,19 @@ class Wire(Client):
             self.handlers.pop(b"%d" % self._muted.popleft()[1], None)
 
     def send(self, command: bytes) -> None:
-        """Put a protocol command on its way; it is written when the loop comes round, with all others of this turn."""
+        """Put a protocol command on its way.
+
+        It is written when the loop comes round, with all others of this turn: one write for many. But where the turns
+        before had one command each, the first goes at once, for whoever waits for it waits for nothing else.
+        """
         if self.is_closed:
             return  # nats-py would write it to a socket that is gone, and raise, while it closes
         self._pending.append(command)
         self._pending_data_size += len(command)
         if not self._due:
             self._due = True
+            if self._calm:
+                self._hand_over()
             self._loop.call_soon(self._write_out)
 
     async def flush(self, timeout: int = 10) -> None:
@@ -187,8 +194,12 @@ class Wire(Client):
         await super().flush(timeout)
 
     def _write_out(self) -> None:
-        """Hand what was sent in this turn of the loop to the socket, without nats-py's flusher task in between."""
+        """What was sent in this turn of the loop goes to the socket, without nats-py's flusher task in between."""
         self._due = False
+        self._calm = len(self._pending) <= 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
         transport = self._transport
         if not self._pending or not self.is_connected or transport is None:
             return
