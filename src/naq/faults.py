@@ -30,10 +30,16 @@ POINTS: Final = frozenset(
         "release.decided",  # the last parent has ended, the child is not released (fault 8)
         "release.after_edge",  # child released, and nobody has noted it (fault 8)
         "schedule.after_timers",  # the jobs of ticks stored, and not noted yet (fault 66)
+        "step.ran",  # the code of a durable step has run, and nothing of it is kept
+        "step.kept",  # what came of it is kept, and the task does not know yet
+        "wait.registered",  # a task waits for an event, and has not put itself off yet
+        "stream.written",  # a part of a stream is stored, and more is to come
         "enqueue.mid_batch",  # some of a batch is stored (fault 24)
         "outbox.row_written",  # a job is a row, and its transaction is open
         "outbox.claimed",  # a relay has taken rows, nothing of them is sent
         "outbox.sent",  # they are sent, and still there
+        "ingest.before_commit",  # a batch of events is written, and not kept
+        "ingest.after_commit",  # it is kept, and nobody has been told
     }
 )
 

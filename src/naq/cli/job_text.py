@@ -10,7 +10,7 @@ import msgspec
 
 from naq.cli.common import Common
 from naq.cli.output import Column, ago, span
-from naq.cli.views import JobView
+from naq.cli.views import InsideView, JobView
 
 COLUMNS: Final[tuple[Column[JobView], ...]] = (
     Column("ID", lambda job: job.id),
@@ -38,6 +38,8 @@ def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
     took = _between(job.started_at, job.finished_at)
     yield "ended", ago(job.finished_at, common) + (f", after {took}" if took else "")
     yield "unique key", job.key
+    if job.inside is not None:
+        yield from _inside(job.inside)
     yield "tags", "  ".join(f"{name}={value}" for name, value in job.tags.items())
     for error in job.errors:
         yield f"error {error.attempt}", f"{error.type.removeprefix('builtins.')}: {error.message}"
@@ -45,6 +47,15 @@ def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
             yield "", "\n".join(f"{frame.file}:{frame.line} in {frame.function}" for frame in error.frames)
     if job.state == "succeeded":
         yield "result", msgspec.json.encode(job.result).decode()
+
+
+def _inside(inside: InsideView) -> Iterator[tuple[str, str]]:
+    if inside.progress is not None:
+        yield "progress", f"{inside.progress:.0%}" + (f"  {inside.message}" if inside.message else "")
+    yield "metrics", "  ".join(f"{name}={value:g}" for name, value in inside.metrics.items())
+    yield "artifacts", ", ".join(inside.artifacts)
+    yield "steps", ", ".join(inside.steps)
+    yield "log", f"{inside.log_lines:,} lines: naq jobs logs" if inside.log_lines else ""
 
 
 def _between(start: datetime | None, end: datetime | None) -> str:

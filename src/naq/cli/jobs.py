@@ -7,17 +7,20 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from naq.cli.common import DEFAULT, Common, make_group, talk
 from naq.cli.common import read_config as settings_of
 from naq.cli.errors import NotFoundError
 from naq.cli.exits import Exit
 from naq.cli.filters import NONE, Filter, find, read, say_nothing_fits
+from naq.cli.held import Held
 from naq.cli.job_text import COLUMNS, describe
 from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
 from naq.cli.values import read_duration
-from naq.cli.views import JobView
+from naq.cli.views import InsideView, JobView
+from naq.exceptions import SerializationError
 from naq.job import JobRecord, JobState
 
 if TYPE_CHECKING:
@@ -147,9 +150,39 @@ async def get(backend: Backend, job_id: str) -> JobRecord:
 
 def _show(common: Common, look: Callable[[Backend], Awaitable[JobRecord]]) -> JobView:
     config = settings_of(common)
-    job = view(talk(config, look), config)
+
+    async def act(backend: Backend) -> JobView:
+        record = await look(backend)
+        return replace(view(record, config), inside=await _inside(backend, config, record.id))
+
+    job = talk(config, act)
     print_item(job, describe(job, common), common, name="id")
     return job
+
+
+async def _inside(backend: Backend, config: Config, job_id: str) -> InsideView | None:
+    try:
+        return await look_inside(backend, config, job_id)
+    except SerializationError:  # not sealed as the keys at hand ask: the record is shown all the same
+        return None
+
+
+async def look_inside(backend: Backend, config: Config, job_id: str) -> InsideView | None:
+    """What the code inside a job has reported and kept; None where that is nothing."""
+    from naq.inside import reading
+
+    host = Held(backend, config)
+    progress, metrics = await reading.progress(host, job_id), await reading.metrics(host, job_id)
+    found = InsideView(
+        progress=None if progress is None else progress.value,
+        message="" if progress is None else progress.message,
+        metrics={metric.name: metric.value for metric in metrics},  # of one that was reported often, the last
+        artifacts=[artifact.name for artifact in await reading.artifacts(host, job_id)],
+        log_lines=len(await reading.all_logs(host, job_id, None)),
+        steps=[step.name for step in await reading.steps(host, job_id)],
+    )
+    nothing = InsideView(progress=None, message="", metrics={}, artifacts=[], log_lines=0, steps=[])
+    return None if found == nothing else found
 
 
 def view(record: JobRecord, config: Config) -> JobView:

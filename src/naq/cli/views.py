@@ -13,8 +13,19 @@ from naq.codec.peek import peek
 from naq.job import AttemptError, JobRecord, JobState, Priority
 
 
+class InsideView(Struct, frozen=True, kw_only=True):
+    """What the code inside a job has reported and kept (docs/inside.md); `progress` is from 0 to 1."""
+
+    progress: float | None
+    message: str
+    metrics: dict[str, float]
+    artifacts: list[str]
+    log_lines: int
+    steps: list[str]
+
+
 class JobView(Struct, frozen=True, kw_only=True):
-    """A job: ``naq jobs list|show|wait``. Times that are not known are null."""
+    """A job: ``naq jobs list|show|wait``. Times that are not known are null, and so is `inside` but for one job."""
 
     id: str
     state: JobState
@@ -34,6 +45,7 @@ class JobView(Struct, frozen=True, kw_only=True):
     key: str
     errors: list[AttemptError]
     result: Any
+    inside: InsideView | None = None
 
     @classmethod
     def of(cls, record: JobRecord) -> JobView:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from naq.cli.common import DEFAULT, Common, ask
 from naq.cli.errors import NotFoundError
@@ -33,18 +34,9 @@ class WhyView(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, why: Why) -> WhyView:
         """`why` as it is printed."""
-        return cls(
-            id=why.job_id,
-            state=why.state,
-            queue=why.queue,
-            task=why.task,
-            cause=why.cause,
-            text=why.text,
-            earliest=moment(why.earliest),
-            command=why.command,
-            key=why.key,
-            expires_at=moment(why.expires_at),
-        )
+        said = asdict(why)
+        times = {name: moment(said.pop(name)) for name in ("earliest", "expires_at")}
+        return cls(id=said.pop("job_id"), **times, **said)
 
 
 def why(job_id: str, /, *, common: Common = DEFAULT) -> None:

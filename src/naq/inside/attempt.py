@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from naq.exceptions import ConfigurationError
+from naq.faults import fault
 from naq.inside import artifacts, checkpoint, waiting
 from naq.inside.ground import Ground, Notes, current_ground
 from naq.inside.sources import Source
@@ -86,6 +87,7 @@ class Attempt:
                 if inspect.isawaitable(value):
                     value = await value
             raw = reader.encode_result(value, limit=self._ground.config.max_result)
+            fault("step.ran")
             found = await self._ground.ask(lambda backend: self._steps.keep(backend, name, raw))
         return reader.decode_result(found)
 
@@ -96,6 +98,7 @@ class Attempt:
         found = self._ground.ask_sync(instead, lambda backend: self._steps.find(backend, name))
         if found is None:
             raw = reader.encode_result(function(*args, **kwargs), limit=self._ground.config.max_result)
+            fault("step.ran")
             found = self._ground.ask_sync(instead, lambda backend: self._steps.keep(backend, name, raw))
         return reader.decode_result(found)
 

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from naq import clock
 from naq.codec.sealing import close_value, open_value
 from naq.exceptions import ConfigurationError, SerializationError
+from naq.faults import fault
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
@@ -84,6 +85,7 @@ class Steps:
             if there is not None:
                 step = self._read(key, there.value)
                 break
+        fault("step.kept")
         assert self._done is not None, "looked for before it was done"
         self._done[name] = step
         return step.value

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from naq import clock
 from naq.codec.sealing import close_value, open_value
 from naq.exceptions import ConfigurationError, SerializationError, SnoozeJob
+from naq.faults import fault
 from naq.inside.steps import token
 from naq.retry import MAX_DELAY
 
@@ -119,6 +120,7 @@ async def wait_for_event(
             waiter = Waiter(event=event, job=context.job_id, run=context.run, since=now, until=until, match=match)
             await steps.keep_longer(backend, timeout or config.record_ttl)
             await put_waiter(backend, config, key, waiter, expect=0)
+            fault("wait.registered")
             continue
         waiter = read_waiter(config, entry)
         if waiter.got is not None:

@@ -13,6 +13,7 @@ from msgspec import Raw
 from naq import clock
 from naq.codec.streamed import Streamed
 from naq.exceptions import NaqBackpressureError, NaqConnectionError
+from naq.faults import fault
 from naq.inside.ground import Ground, current_ground
 from naq.inside.notes import write_note
 from naq.streaming.items import ITEM, Part
@@ -113,6 +114,7 @@ class Writer:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PAUSE_MOST)
             else:
+                fault("stream.written")
                 return
 
 

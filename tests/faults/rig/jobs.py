@@ -14,6 +14,7 @@ from typing import Unpack
 from naq import Naq
 from naq.config import Settings
 from naq.testing.chaos import OpLog
+from rig.inside import add_tasks
 
 LOG_VARIABLE = "RIG_LOG"
 LOOK = 0.01  # seconds between two looks for a gate
@@ -34,6 +35,7 @@ def make_app(**settings: Unpack[Settings]) -> Naq:
     app = Naq("rig", **settings)
     _add_tasks(app)
     _add_bad_tasks(app)
+    add_tasks(app, log)
     return app
 
 
