@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from naq import clock
 from naq.backends.base import CancelResult, Claim, EnqueueResult, Event, Extended, Settled, Signal
 from naq.backends.memory import MemoryBackend, connect, forget
+from naq.backends.values import Standing
 from naq.config import Config
 from naq.job import JobRecord, JobSpec
 from naq.testing import conformance
@@ -201,6 +202,13 @@ class ForgetsWhatWasEdited(Mutant):
         return await super().requeue(job_id)
 
 
+class KnowsEveryCursor(Mutant):
+    """Takes any cursor for one of its log's, so that whoever follows a log that was cut back waits for ever."""
+
+    async def standing(self, after: str | None) -> Standing:
+        return replace(await super().standing(None), ahead=0, known=True)
+
+
 class RepeatsEvents(Mutant):
     async def read(
         self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
@@ -356,6 +364,7 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
     (ForgetsWhatWasEdited, conformance.TestRequeue.test_edited),
     (RepeatsEvents, conformance.TestEvents.test_a_cursor_resumes),
+    (KnowsEveryCursor, conformance.TestEvents.test_where_a_cursor_stands),
     (FollowsEverybody, conformance.TestFollow.test_one_job),
     (KeepsTheFirstForTheNewest, conformance.TestFollow.test_the_newest),
     (ForgetsHowOftenItWasClaimed, conformance.TestRelease.test_claims_are_counted_on),

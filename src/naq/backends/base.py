@@ -28,6 +28,7 @@ from naq.backends.values import (
     QueueStats,
     Settled,
     Signal,
+    Standing,
     WorkerInfo,
     lease_margin,
 )
@@ -301,6 +302,10 @@ class EventLog(Protocol):
 
     async def latest(self) -> str:
         """The cursor behind the last event so far: reading after it gives what is stored from now on."""
+        ...
+
+    async def standing(self, after: str | None) -> Standing:
+        """Where the cursor `after` stands (None: at the retained start), as `Standing` says."""
         ...
 
     async def follow(

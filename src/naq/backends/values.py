@@ -142,6 +142,22 @@ class Event(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
+class Standing(Struct, frozen=True):
+    """Where a cursor stands in the event log.
+
+    Attributes:
+        log: which log it is; another one after the old one was lost or made anew, whose cursors then mean nothing.
+        ahead: how many events lie behind the cursor, at most.
+        known: whether the log has reached the cursor; False: it was cut back, or is another one.
+        missed: how many events behind the cursor are gone already, at most.
+    """
+
+    log: str
+    ahead: int = 0
+    known: bool = True
+    missed: int = 0
+
+
 class Signal(Struct, frozen=True, kw_only=True):
     """A hint between processes; may be lost. `subject` is a job id, a queue, or of an order a worker id."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from naq.backends.base import Event
 from naq.backends.memory.instance import Instance
+from naq.backends.values import Standing
 from naq.exceptions import ConfigurationError
 
 _BEFORE_ALL = 0
@@ -38,6 +39,15 @@ class EventPart(Instance):
         await self._yield()
         with self._store.lock:
             return self._store.log.last
+
+    async def standing(self, after: str | None) -> Standing:
+        """Where a cursor stands."""
+        await self._yield()
+        cursor, store = read_cursor(after), self._store
+        with store.lock:
+            last, held = int(store.log.last), store.log.held
+            missed = 0 if after is None else max(last - held - cursor, 0)
+            return Standing(f"memory-{store.log.id}", min(max(last - cursor, 0), held), cursor <= last, missed)
 
 
 def read_cursor(text: str | None) -> int:

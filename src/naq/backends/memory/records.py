@@ -11,7 +11,7 @@ import msgspec
 
 from naq import clock
 from naq.backends.base import DeadLetter, Event
-from naq.job import JobRecord, JobSpec
+from naq.job import JobRecord, JobSpec, new_id
 
 # Bounds of a store that lives in a process's memory: at about 1 KB each they keep it under some 200 MB.
 MAX_RECORDS: Final = 100_000
@@ -60,9 +60,10 @@ class Records:
 class Log:
     """What happened, in order. A cursor is the number of an event; numbers are never used again."""
 
-    __slots__ = ("_items", "_next")
+    __slots__ = ("_items", "_next", "id")
 
     def __init__(self) -> None:
+        self.id = new_id()
         self._items: deque[Event | JobRecord] = deque(maxlen=MAX_EVENTS)
         self._next = 1
 
@@ -75,6 +76,11 @@ class Log:
     def last(self) -> str:
         """The cursor of the last event; one before all of them where there is none."""
         return str(self._next - 1)
+
+    @property
+    def held(self) -> int:
+        """How many events there are."""
+        return len(self._items)
 
     def after(self, cursor: int, limit: int, kind: str | None = None) -> list[tuple[str, Event]]:
         """At most `limit` events (of `kind`) behind `cursor`; from the retained start where it is not of this log."""

@@ -11,6 +11,7 @@ from naq.backends.base import Event
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.letters import Letters
+from naq.backends.values import Standing
 from naq.exceptions import ConfigurationError
 from naq.names import check_token
 
@@ -40,6 +41,16 @@ class Events(Letters):
         """The last sequence; see `EventLog.latest`."""
         self.must_be_open()
         return str((await self.js.call(f"STREAM.INFO.{self.subjects.log}"))["state"]["last_seq"])
+
+    async def standing(self, after: str | None) -> Standing:
+        """From the stream's own account of itself; see `EventLog.standing`."""
+        self.must_be_open()
+        info = await self.js.call(f"STREAM.INFO.{self.subjects.log}")
+        first, last = int(info["state"]["first_seq"]), int(info["state"]["last_seq"])
+        cursor = int(after or 0)
+        missed = 0 if after is None else max(first - 1 - cursor, 0)
+        ahead = max(last - max(cursor, first - 1), 0)
+        return Standing(str(info["created"]), ahead, cursor <= last, missed)
 
     async def read(
         self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None

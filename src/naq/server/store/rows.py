@@ -14,7 +14,7 @@ def micros(seconds: float) -> int:
     return round(seconds * MICRO)
 
 
-class JobRow(Struct, kw_only=True, gc=False):
+class JobRow(Struct, gc=False):
     """A row of ``jobs``, its fields in the order of the columns. What they mean is said in `tables.jobs`."""
 
     id: str
@@ -86,7 +86,7 @@ class JobListed(Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class AttemptRow(Struct, frozen=True, kw_only=True, gc=False):
+class AttemptRow(Struct, gc=False):
     """A row of ``attempts``."""
 
     job_id: str

@@ -109,6 +109,23 @@ class TestEvents:
         assert kinds == [f"e{n}" for n in range(10)]
 
     @scenario
+    async def test_where_a_cursor_stands(self, bench: Bench) -> None:
+        """In the same log for everybody: nothing behind the end, what was appended behind the start."""
+        queue = bench.name()
+        backend, other = await bench.open(), await bench.open()
+        start = await _end(backend)
+        before = await backend.standing(start)
+        await backend.append([Event(kind="mark", job_id=queue, queue=queue, data=b"{}") for _ in range(5)])
+        standing = await bench.passing(other.standing(start))
+        assert (standing.log, standing.known, standing.missed) == (before.log, True, 0)
+        assert standing.ahead >= 5
+        whole = await other.standing(None)
+        assert whole.log == before.log
+        assert whole.ahead >= standing.ahead
+        assert whole.known
+        assert not (await other.standing(str(int(await _end(other)) + 1_000_000))).known
+
+    @scenario
     async def test_waiting_for_the_next(self, bench: Bench) -> None:
         """An empty list after `wait` s; an event that comes meanwhile ends the wait."""
         queue = bench.name()

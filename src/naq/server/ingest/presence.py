@@ -1,0 +1,65 @@
+"""Workers and queues as the broker knows them now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import update
+
+from naq import clock
+from naq.backends.base import Backend
+from naq.server.ingest.fold import clean
+from naq.server.store import Store, bulk
+from naq.server.store.rows import MICRO, micros
+from naq.server.store.tables import depths, queues, workers
+
+_encode: Final = msgspec.json.Encoder().encode
+_MINUTE: Final = 60 * MICRO
+_WORKER: Final = (
+    "id", "state", "host", "pid", "version", "queues", "tasks", "concurrency", "running", "processed", "failed",
+    "started_at", "seen_at", "gone_at",
+)  # fmt: skip
+_QUEUE: Final = ("name", "queued", "running", "scheduled", "blocked", "paused", "concurrency", "seen_at")
+_COUNTS: Final = ("queued", "running", "scheduled", "blocked")
+_DEEPEST: Final = "UPDATE SET " + ", ".join(
+    f"{name} = CASE WHEN excluded.{name} > depths.{name} THEN excluded.{name} ELSE depths.{name} END"
+    for name in _COUNTS
+)
+
+
+class Presence:
+    """Keeps the rows of workers and queues."""
+
+    def __init__(self, backend: Backend, store: Store) -> None:
+        self._backend = backend
+        self._store = store
+
+    async def step(self) -> None:
+        """Look once.
+
+        Raises:
+            NaqConnectionError: the database or the broker cannot be reached.
+        """
+        alive = await self._backend.workers()
+        stats = await self._backend.stats()
+        now = micros(clock.now())
+        rows = [
+            (
+                worker.id, worker.state, clean(worker.host, 200), worker.pid, clean(worker.version, 64),
+                _encode(worker.queues).decode(), _encode(worker.tasks).decode(), worker.concurrency, worker.running,
+                worker.processed, worker.failed, micros(worker.started_at), micros(worker.seen_at), None,
+            )
+            for worker in sorted(alive, key=lambda worker: worker.id)
+        ]  # fmt: skip
+        lines = [
+            (one.queue, one.queued, one.running, one.scheduled, one.blocked, one.paused, one.limit, now)
+            for one in sorted(stats, key=lambda one: one.queue)
+        ]
+        deep = [(one.queue, now - now % _MINUTE, one.queued, one.running, one.scheduled, one.blocked) for one in stats]
+        async with self._store.writing() as connection:
+            await bulk.insert(connection, workers, _WORKER, rows, bulk.replaced(_WORKER[1:]))
+            gone = update(workers).where(workers.c.gone_at.is_(None), workers.c.id.not_in([row[0] for row in rows]))
+            await connection.execute(gone.values(state="gone", gone_at=now))
+            await bulk.insert(connection, queues, _QUEUE, lines, bulk.replaced(_QUEUE[1:]))
+            await bulk.insert(connection, depths, ("queue", "at", *_COUNTS), sorted(deep), _DEEPEST)

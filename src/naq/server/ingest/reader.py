@@ -1,0 +1,250 @@
+"""Reading the event log into the history, a batch a transaction, with the cursor in it.
+
+Whoever reads holds the row of the cursor while it writes, and goes on only from where that row says. So of several
+servers, however often they die or come back, each batch is written once; the leadership only saves the others the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from naq import clock
+from naq.backends.base import Backend, Event
+from naq.config import Config
+from naq.faults import fault
+from naq.job import JobRecord
+from naq.server.ingest.fold import Hide, clean, fold
+from naq.server.ingest.said import AttemptFailed, Said, Unreadable, read
+from naq.server.store import Store
+from naq.server.store.rows import InvalidRow, micros
+from naq.server.store.tables import cursors
+from naq.server.store.write import load, save
+
+if TYPE_CHECKING:
+    from naq.server.store.changes import Changes
+
+log = logging.getLogger("naq.server.ingest")
+
+BATCH: Final = 1_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
+MAX_DATA: Final = 65_536  # bytes kept of an event that is none
+
+
+class Place(Struct, frozen=True):
+    """How far the log has been read.
+
+    Attributes:
+        log: which log; "" before anything was read.
+        cursor: of the last event read; None: the retained start.
+        at: when that event happened, microseconds.
+        events, invalid: how many were read, and how many of those were refused.
+    """
+
+    log: str = ""
+    cursor: str | None = None
+    at: int = 0
+    events: int = 0
+    invalid: int = 0
+
+
+class Batch(Struct, frozen=True):
+    """What was written: for whoever shows it live.
+
+    Attributes:
+        place: how far the log has been read with it.
+        events: the events, with their cursors.
+        changes: the rows as they are now.
+    """
+
+    place: Place
+    events: Sequence[tuple[str, Event]]
+    changes: Changes
+
+
+class Moved(Exception):
+    """Somebody else has written meanwhile; go on from where the row says."""
+
+
+class Reader:
+    """Writes batches of one log, that of `config.namespace`, into one store. One task uses it."""
+
+    def __init__(self, backend: Backend, store: Store, config: Config, *, hide: Hide | None = None) -> None:
+        self._backend = backend
+        self._store = store
+        self._config = config
+        self._hide = hide
+        self._name = config.namespace
+        self.place = Place()
+        self.ahead = 0  # events behind the cursor at the last look
+        self._next: asyncio.Task[list[tuple[str, Event]]] | None = None
+        self._checked = False
+
+    async def find_place(self) -> None:
+        """Look up where to go on; a log that was made anew or cut back is read from its retained start.
+
+        Raises:
+            NaqConnectionError: the database or the broker cannot be reached.
+        """
+        self.forget()
+        async with self._store.reading() as connection:
+            self.place = await _read_place(connection, self._name)
+        standing = await self._backend.standing(self.place.cursor)
+        self.ahead = standing.ahead
+        if not self.place.log:
+            await self._begin(standing.log)
+        elif standing.log != self.place.log or not standing.known:
+            log.warning("the event log is another one, or was cut back: it is read again from its retained start")
+            await self._begin(standing.log, again=True)
+        elif standing.missed:
+            log.error("%d events were dropped from the log before they were read", standing.missed)
+        self._checked = True
+
+    def forget(self) -> None:
+        """Drop what was read ahead."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._checked = False
+
+    async def step(self, *, wait: float) -> Batch | None:
+        """Write the next batch, waiting at most `wait` seconds for its first event; None: nothing came.
+
+        Raises:
+            NaqConnectionError: the database or the broker cannot be reached; nothing was written, or all.
+        """
+        if not self._checked:
+            await self.find_place()
+        reading = self._next or asyncio.ensure_future(self._read(self.place.cursor, wait))
+        self._next = None
+        try:
+            events = await reading
+        except asyncio.CancelledError:
+            reading.cancel()
+            raise
+        if not events:
+            self.ahead = 0
+            return None
+        if len(events) == BATCH:  # more will be there: read it while this is written
+            self._next = asyncio.ensure_future(self._read(events[-1][0], 0.0))
+        try:
+            return await self._write(events)
+        except BaseException:
+            self.forget()
+            raise
+
+    async def _read(self, after: str | None, wait: float) -> list[tuple[str, Event]]:
+        return await self._backend.read(after=after, limit=BATCH, wait=wait)
+
+    async def _write(self, events: Sequence[tuple[str, Event]]) -> Batch | None:
+        """Write `events`, halving them where the database refuses the data, down to the one that it refuses."""
+        read = [(cursor, event, _said(self._config, event)) for cursor, event in events]
+        try:
+            return await self._commit(read)
+        except Moved:
+            log.info("another server has written meanwhile")
+            self.forget()
+            return None
+        except (DataError, IntegrityError) as error:
+            if len(events) > 1:
+                half = len(events) // 2
+                first = await self._write(events[:half])
+                return first and await self._write(events[half:])
+            cursor, event, _ = read[0]
+            log.exception("event %s of job %s was refused by the database", cursor, event.job_id)
+            return await self._commit([(cursor, event, Unreadable(f"the database refused it: {error.orig}"))])
+
+    async def _commit(self, read: Sequence[tuple[str, Event, Said | Unreadable | None]]) -> Batch:
+        """One transaction: the rows, and how far they go."""
+        ids: dict[str, None] = {}
+        attempted: dict[str, None] = {}
+        for _, event, said in read:
+            if said is None or isinstance(said, Unreadable):
+                continue
+            ids[event.job_id] = None
+            if isinstance(said, JobRecord):
+                if said.parent:
+                    ids[said.parent] = None
+                if said.attempt > 1 or said.run > 1 or said.errors:
+                    attempted[event.job_id] = None
+            elif isinstance(said, AttemptFailed):
+                attempted[event.job_id] = None
+        now = micros(clock.now())
+        async with self._store.writing() as connection:
+            place = await _read_place(connection, self._name, lock=True)
+            if place != self.place:
+                raise Moved
+            changes = await load(connection, ids, attempted)
+            for cursor, event, said in read:
+                if isinstance(said, Unreadable):
+                    changes.invalid.append(_invalid(cursor, event, said, now))
+                elif said is not None:
+                    fold(changes, event, said, hide=self._hide)
+            await save(connection, changes)
+            last, event, _ = read[-1]
+            reached = Place(
+                place.log,
+                last,
+                micros(event.at) if 0 <= event.at < 1e11 else now,
+                place.events + len(read),
+                place.invalid + len(changes.invalid),
+            )
+            await _keep(connection, self._name, reached, now)
+            fault("ingest.before_commit")
+        fault("ingest.after_commit")
+        self.place = reached
+        self.ahead = max(self.ahead - len(read), 0)
+        return Batch(reached, [(cursor, event) for cursor, event, _ in read], changes)
+
+    async def _begin(self, which: str, *, again: bool = False) -> None:
+        """Note that the log `which` is read from its retained start; of several servers one does."""
+        now = micros(clock.now())
+        async with self._store.writing() as connection:
+            place = await _read_place(connection, self._name, lock=True)
+            if place == self.place and not place.log:
+                row = {"name": self._name, "log": which, "at": 0, "saved_at": now}
+                await connection.execute(insert(cursors), row)
+            elif place == self.place and again:
+                await connection.execute(
+                    update(cursors)
+                    .where(cursors.c.name == self._name)
+                    .values(log=which, cursor=None, saved_at=now, restarts=cursors.c.restarts + 1)
+                )
+            self.place = await _read_place(connection, self._name)
+
+
+def _said(config: Config, event: Event) -> Said | Unreadable | None:
+    try:
+        return read(config, event)
+    except Unreadable as error:
+        return error
+
+
+def _invalid(cursor: str, event: Event, error: Unreadable, now: int) -> InvalidRow:
+    at = micros(event.at) if 0 <= event.at < 1e11 else now
+    kind, job_id, queue = clean(event.kind, 64), clean(event.job_id, 64), clean(event.queue, 64)
+    reason, data = clean(str(error), 500), bytes(event.data[:MAX_DATA])
+    return InvalidRow(
+        at=at, seen_at=now, kind=kind, job_id=job_id, queue=queue, cursor=cursor, reason=reason, data=data
+    )
+
+
+async def _read_place(connection: AsyncConnection, name: str, *, lock: bool = False) -> Place:
+    asked = select(cursors.c.log, cursors.c.cursor, cursors.c.at, cursors.c.events, cursors.c.invalid)
+    asked = asked.where(cursors.c.name == name)
+    row = (await connection.execute(asked.with_for_update() if lock else asked)).one_or_none()
+    return Place() if row is None else Place(*row)
+
+
+async def _keep(connection: AsyncConnection, name: str, place: Place, now: int) -> None:
+    await connection.execute(
+        update(cursors)
+        .where(cursors.c.name == name)
+        .values(cursor=place.cursor, at=place.at, events=place.events, invalid=place.invalid, saved_at=now)
+    )

@@ -1,0 +1,152 @@
+"""The ingest as a whole: one server at a time reads the log, the others stand by; outages are waited out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from naq import clock
+from naq.backends.base import Backend
+from naq.config import Config
+from naq.exceptions import NaqConnectionError, NaqException
+from naq.job import new_id
+from naq.server.ingest.fold import Hide
+from naq.server.ingest.presence import Presence
+from naq.server.ingest.reader import Batch, Place, Reader
+from naq.server.ingest.waiting import Waiting
+from naq.server.store import Store
+
+log = logging.getLogger("naq.server.ingest")
+
+LEADERSHIP: Final = "history"  # of the registry: who reads the log
+TTL: Final = 10.0  # seconds until another server takes over from one that died
+RENEW: Final = 3.0  # seconds between two renewals, and between two tries of those that stand by
+WAIT: Final = 1.0  # seconds of one question to the log; what is stored meanwhile is answered at once
+BUSY: Final = 2_000  # events behind the cursor over which jobs that wait are not looked at: most of them have ended
+LOOK: Final = 0.5  # seconds between two looks at jobs that wait, where there was nothing new
+SHARE: Final = 3.0  # seconds at most that jobs that wait are not looked at, however far behind the log is
+SWEEP: Final = 5.0  # seconds between two sweeps of a thousand rows
+PRESENCE: Final = 5.0  # seconds between two looks at workers and queues
+BACKOFF: Final = (0.25, 15.0)  # seconds: the first pause after a failure, and the longest
+
+
+class Lag(Struct, frozen=True):
+    """How far the history is behind.
+
+    Attributes:
+        leading: whether this server reads the log.
+        events: behind the cursor, at the last look.
+        seconds: since the event at the cursor happened, where there are some behind it; 0: none are.
+        read, invalid: events read and refused, ever.
+        problem: why it stands still; "": it does not.
+    """
+
+    leading: bool
+    events: int
+    seconds: float
+    read: int
+    invalid: int
+    problem: str = ""
+
+
+class Ingest:
+    """Reads the log of `config.namespace` into `store` as long as `run` runs."""
+
+    def __init__(self, backend: Backend, store: Store, config: Config, *, hide: Hide | None = None) -> None:
+        self._backend = backend
+        self._reader = Reader(backend, store, config, hide=hide)
+        self._waiting = Waiting(backend, store, hide=hide)
+        self._presence = Presence(backend, store)
+        self._holder = new_id()
+        self._until = 0.0  # monotonic seconds to which the leadership holds
+        self._due = {"waiting": 0.0, "sweep": 0.0, "presence": 0.0, "standing": 0.0}
+        self._looked = 0.0
+        self._problem = ""
+        self.on_batch: list[Callable[[Batch], None]] = []
+        """Called after each batch is kept, on this server alone; must not raise or wait."""
+
+    @property
+    def place(self) -> Place:
+        """How far the log has been read, as this server knows."""
+        return self._reader.place
+
+    def lag(self) -> Lag:
+        """How far the history is behind, as this server knows."""
+        place, ahead = self._reader.place, self._reader.ahead
+        seconds = max(clock.now() - place.at / 1e6, 0.0) if ahead and place.at else 0.0
+        leading = self._until > clock.monotonic()
+        return Lag(leading, ahead, seconds, place.events, place.invalid, self._problem)
+
+    async def run(self) -> None:
+        """Until it is cancelled. Nothing that happens to database or broker ends it."""
+        pause = BACKOFF[0]
+        try:
+            while True:
+                try:
+                    if await self._lead():
+                        await self._round()
+                    else:
+                        await asyncio.sleep(RENEW)
+                    pause, self._problem = BACKOFF[0], ""
+                    continue
+                except NaqConnectionError as error:
+                    if not self._problem:
+                        log.warning("the history stands still: %s", error)
+                    self._problem = str(error)
+                except Exception as error:  # a loop that must survive: what is not written is still in the log
+                    log.exception("the history stands still")
+                    self._problem = f"{type(error).__name__}: {error}"
+                self._reader.forget()
+                await asyncio.sleep(pause * random.uniform(0.75, 1.25))
+                pause = min(pause * 2, BACKOFF[1])
+        finally:
+            self._reader.forget()
+            with contextlib.suppress(NaqException, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._backend.resign(LEADERSHIP, self._holder)
+            self._until = 0.0
+
+    async def _lead(self) -> bool:
+        """Whether this server reads the log now."""
+        now = clock.monotonic()
+        if now < self._until - TTL + RENEW:
+            return True
+        was = self._until > now
+        until = await self._backend.lead(LEADERSHIP, self._holder, ttl=TTL)
+        self._until = until or 0.0
+        if until is not None and not was:
+            self._reader.forget()  # others have read meanwhile
+            self._waiting.restart()
+        return until is not None
+
+    async def _round(self) -> None:
+        """A batch of the log, and what is due beside it."""
+        idle = self._reader.ahead == 0
+        batch = await self._reader.step(wait=min(WAIT, LOOK) if idle else 0.0)
+        if batch is not None:
+            for tell in self.on_batch:
+                tell(batch)
+        now = clock.monotonic()
+        if self._is_due("standing", 1.0, now):
+            self._reader.ahead = (await self._backend.standing(self._reader.place.cursor)).ahead
+        if self._reader.ahead < BUSY or now - self._looked > SHARE:
+            if now >= self._due["waiting"]:
+                self._looked = now
+                more = await self._waiting.step()
+                self._due["waiting"] = 0.0 if more else now + LOOK
+            if self._reader.ahead < BUSY and self._is_due("sweep", SWEEP, now):
+                await self._waiting.sweep()
+        if self._is_due("presence", PRESENCE, now):
+            await self._presence.step()
+
+    def _is_due(self, name: str, every: float, now: float) -> bool:
+        if now < self._due[name]:
+            return False
+        self._due[name] = now + every
+        return True
