@@ -15,6 +15,7 @@ from naq import Job
 from naq.exceptions import JobExpired
 from naq.job import JobRecord, JobState
 from naq.middleware import Middleware, NewJob
+from naq.testing import override
 from naq.testing.clock import FakeClock
 from tests.tools import run, working
 
@@ -237,3 +238,17 @@ def test_middleware_needs_an_event_loop_and_brings_its_own(file: Place) -> None:
         shop.outbox.enqueue_sync(connection, shop.note, 1)
         connection.commit()
     assert "Shop-Mark" in rows(shop.outbox)[0].spec
+
+
+def test_an_app_under_test_is_flushed_and_drained(file: Place) -> None:
+    async def test() -> None:
+        shop = Shop(file)
+        with override(shop.app) as jobs:
+            [job] = sent(file, shop, shop.note.call(21))
+            jobs.assert_not_enqueued(shop.note)
+            assert await shop.outbox.flush() == 1
+            jobs.assert_enqueued(shop.note, args={"number": 21})
+            await jobs.drain(check=True)
+            assert await job.result(timeout=0) == 42
+
+    run(test())
