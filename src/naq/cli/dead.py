@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
+from naq.cli.export import write_lines
 from naq.cli.lazy import add
+from naq.cli.many import each
 from naq.cli.output import Column, ago, print_item, print_rows
 from naq.cli.values import read_arguments, read_duration
 from naq.cli.views import Change, LetterView
@@ -218,18 +219,8 @@ def export(
     Args:
         output: The file. Default: stdout.
     """
-    lines = [
-        msgspec.json.encode(LetterView.of(each)) + b"\n"
-        for each in ask(common, lambda backend: find_letters(backend, which.search, limit=ALL))
-    ]
-    if output is None:
-        sys.stdout.write(b"".join(lines).decode())
-        return
-    try:
-        output.write_bytes(b"".join(lines))
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
-    say(f"{len(lines):,} dead letters written to {output}")
+    letters = ask(common, lambda backend: find_letters(backend, which.search, limit=ALL))
+    write_lines(map(LetterView.of, letters), len(letters), output, what="dead letter")
 
 
 def _each(
@@ -255,16 +246,14 @@ def _each(
         say("nothing was done")
         return Exit.FAILED
 
-    async def all_of(backend: Backend) -> list[Change]:
-        return [await _one(backend, name) for name in ids]
-
-    async def _one(backend: Backend, name: str) -> Change:
+    async def one(backend: Backend, name: str) -> Change:
         if await act(backend, name):
             return Change(id=name, done=True, outcome=outcome)
         there = await backend.letter(name)
         return Change(id=name, done=False, outcome="not found" if there is None else f"is {there.kind}, no job to run")
 
-    return report(ask(common, all_of), common)
+    doing = "removing" if verb == "Remove" else "retrying"
+    return report(ask(common, lambda backend: each(doing, ids, lambda name: one(backend, name))), common)
 
 
 async def _ids(backend: Backend, which: Which) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,15 +14,18 @@ from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
+from naq.cli.progress import Progress
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
 from naq.limits import pauses
 from naq.limits.pauses import who
 
 if TYPE_CHECKING:
-    from naq.backends.base import Backend
+    from naq.backends.base import Backend, QueueStats
 
 app = make_group("queues", "Look at queues, pause them, limit them, empty them.")
+
+_LOOK: Final = 0.5  # seconds between two looks at how far a purge is
 
 Names = Annotated[list[str], Parameter(negative_iterable="")]
 
@@ -124,11 +128,12 @@ def purge(queues: Names, /, *, consent: Consent = ASK, common: Common = DEFAULT)
         return [
             Change(id=stats.queue, done=True, outcome=f"{waiting:,} waiting jobs would be removed", count=waiting)
             for stats in await backend.stats(queues)
-            for waiting in [stats.queued + stats.scheduled]
+            for waiting in [_waiting(stats)]
         ]
 
     async def act(backend: Backend) -> list[Change]:
-        removed = [(queue, await backend.purge(queue)) for queue in queues]
+        with Progress("removing", total=total) as progress:
+            removed = [(queue, await _purge(backend, queue, progress)) for queue in queues]
         return [Change(id=name, done=True, outcome=f"{n:,} jobs removed", count=n) for name, n in removed]
 
     found = ask(common, count)
@@ -149,6 +154,31 @@ def _each(common: Common, queues: list[str], outcome: str, act: Callable[[Backen
         return [Change(id=queue, done=True, outcome=outcome) for queue in queues]
 
     return report(ask(common, all_of), common)
+
+
+async def _purge(backend: Backend, queue: str, progress: Progress) -> int:
+    """Purge `queue`; how far that is, its counts tell."""
+    [before] = await backend.stats([queue])
+    seen, waiting = 0, _waiting(before)
+    purging = asyncio.ensure_future(backend.purge(queue))
+    try:
+        while not (await asyncio.wait({purging}, timeout=_LOOK))[0]:
+            [now] = await backend.stats([queue])
+            gone = max(waiting - _waiting(now), seen)  # jobs may come in meanwhile: a bar does not go back
+            progress.add(gone - seen)
+            seen = gone
+        removed = await purging
+    finally:
+        if not purging.done():
+            purging.cancel()
+            await asyncio.wait({purging})
+    progress.add(max(removed - seen, 0))
+    return removed
+
+
+def _waiting(stats: QueueStats) -> int:
+    """Jobs that a purge removes."""
+    return stats.queued + stats.scheduled + stats.blocked
 
 
 async def _check(backend: Backend, queues: list[str]) -> None:

@@ -34,6 +34,22 @@ class TestSignals:
         assert mine == [kind for kind in kinds if kind in mine]
 
     @scenario
+    async def test_an_order_is_for_one_worker(self, bench: Bench) -> None:
+        """Each is heard once at most, as an order, and of no other worker than it names; in the order sent."""
+        backend, other = await bench.open(), await bench.open()
+        workers = [bench.name("w") for _ in range(3)]
+        heard: list[Signal] = []
+        listening = asyncio.ensure_future(_hear(other.listen(), heard))
+        await bench.harness.advance(QUIET)
+        sent = [Signal(kind="order", subject=worker) for worker in workers]
+        for order in sent:
+            await backend.send(order)
+        await bench.harness.advance(QUIET)
+        await _stop(listening)
+        mine = [signal for signal in heard if signal.subject in workers]
+        assert mine == [order for order in sent if order in mine]
+
+    @scenario
     async def test_nobody_listens(self, bench: Bench) -> None:
         """Sending waits for nobody."""
         backend = await bench.open()
