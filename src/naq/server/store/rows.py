@@ -103,7 +103,7 @@ class AttemptRow(Struct, gc=False):
     fingerprint: str | None = None
 
 
-class LogRow(Struct, frozen=True, kw_only=True, gc=False):
+class LogRow(Struct, frozen=True, gc=False):
     """A row of ``logs``."""
 
     job_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from naq.exceptions import ConfigurationError, NaqConnectionError
 from naq.server.store.address import read_url, shown
@@ -166,10 +166,9 @@ def _too_new(url: str, revision: str) -> ConfigurationError:
 
 
 def _show(step: object) -> str:
-    match step:
-        case (str(what), *rest):
-            return f"{what}: {', '.join(str(getattr(one, 'name', one)) for one in rest if one is not None)}"
-        case [tuple() as inner, *_]:
-            return _show(inner)
-        case _:
-            return str(step)
+    if isinstance(step, list):  # what differs of one column
+        return "; ".join(_show(one) for one in cast("list[object]", step))
+    if not isinstance(step, tuple):
+        return str(step)
+    what, *rest = cast("tuple[object, ...]", step)
+    return f"{what}: {', '.join(str(getattr(one, 'name', one)) for one in rest if one is not None)}"

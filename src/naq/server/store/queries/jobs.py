@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.conditions import Among, Condition, JobQuery
 from naq.server.store.queries import plan
+from naq.server.store.queries.build import build
 from naq.server.store.rows import AttemptRow, JobListed, JobRow
 from naq.server.store.tables import STATES, attempts, jobs
 
@@ -42,12 +43,12 @@ async def find(connection: AsyncConnection, query: JobQuery) -> JobPage:
     """A page of jobs, however far back, at the cost of a page."""
     made = plan.make_plan(query)
     found = await connection.execute(plan.page(made, query, _LISTED))
-    rows = [_listed(row) for row in found.mappings()]
+    rows = [build(JobListed, row) for row in found.mappings()]
     further = len(rows) > query.limit
     rows = rows[: query.limit]
     edge = (_key(rows[-1], query), rows[-1].id) if rows and further else None
     if not further and made.residual:
-        row = (await connection.execute(plan.frontier(made, query))).one_or_none()
+        row = (await connection.execute(plan.frontier(made, query))).tuples().one_or_none()
         edge = None if row is None else (int(row[0]), str(row[1]))
     if not query.backwards:
         first = (_key(rows[0], query), rows[0].id) if rows else query.after
@@ -59,8 +60,8 @@ async def find(connection: AsyncConnection, query: JobQuery) -> JobPage:
 
 async def get(connection: AsyncConnection, job_id: str) -> JobRow | None:
     """A job, or None; one of which nothing but its children is known has no task."""
-    row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).one_or_none()
-    return None if row is None else JobRow(**row._mapping)
+    row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one_or_none()
+    return None if row is None else build(JobRow, row)
 
 
 async def get_attempts(connection: AsyncConnection, job_id: str, *, limit: int = MOST) -> list[AttemptRow]:
@@ -68,7 +69,7 @@ async def get_attempts(connection: AsyncConnection, job_id: str, *, limit: int =
     job = await get(connection, job_id)
     asked = select(attempts).where(attempts.c.job_id == job_id)
     found = await connection.execute(asked.order_by(attempts.c.run.desc(), attempts.c.attempt.desc()).limit(limit))
-    rows = [AttemptRow(**row._mapping) for row in found]
+    rows = [build(AttemptRow, row) for row in found.mappings()]
     rows.reverse()
     if job is not None and job.started_at is not None and not any(
         (row.run, row.attempt) == (job.run, job.attempt) for row in rows
@@ -115,11 +116,6 @@ async def count_states(
     """How many jobs of each state there are, each counted up to `cap`."""
     others = tuple(one for one in conditions if not (isinstance(one, Among) and one.field == "state"))
     return {state: await count(connection, (*others, Among("state", (state,))), cap=cap) for state in STATES}
-
-
-def _listed(row: RowMapping) -> JobListed:
-    fields: dict[str, Any] = dict(row)
-    return JobListed(**fields)
 
 
 def _key(row: JobListed, query: JobQuery) -> int:

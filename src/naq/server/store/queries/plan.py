@@ -91,7 +91,7 @@ def page(plan: Plan, query: JobQuery, columns: Sequence[ColumnElement[Any]]) -> 
     return chosen.order_by(*order).limit(query.limit + 1)
 
 
-def frontier(plan: Plan, query: JobQuery) -> Select[Any]:
+def frontier(plan: Plan, query: JobQuery) -> Select[int, str]:
     """The last row that a page with something to sift has looked at; none where it has looked at all there are."""
     walked = _walk(plan, query, SCAN)
     down = is_down(query)
