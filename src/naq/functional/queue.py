@@ -189,6 +189,34 @@ class Queue(Recurring):
         """`purge` for code without an event loop; safe in threads."""
         return sync.run("await queue.purge()", self._purge, on_bridge(self._host))
 
+    async def pause(self, why: str = "") -> None:
+        """Let workers take nothing more from here until `resume`; what runs goes on. `why` is for who asks later."""
+        await self._pause(self._host, why)
+
+    def pause_sync(self, why: str = "") -> None:
+        """`pause` for code without an event loop; safe in threads."""
+        sync.run("await queue.pause()", self._pause, on_bridge(self._host), why)
+
+    async def resume(self) -> None:
+        """End a pause; does nothing if there is none."""
+        await self._resume(self._host)
+
+    def resume_sync(self) -> None:
+        """`resume` for code without an event loop; safe in threads."""
+        sync.run("await queue.resume()", self._resume, on_bridge(self._host))
+
+    async def limit(self, concurrency: int | None) -> None:
+        """Let at most `concurrency` of its jobs run at once in the whole fleet; None: as many as workers take.
+
+        Raises:
+            ConfigurationError: less than 1; to hold a queue still there is `pause`.
+        """
+        await self._limit(self._host, concurrency)
+
+    def limit_sync(self, concurrency: int | None) -> None:
+        """`limit` for code without an event loop; safe in threads."""
+        sync.run("await queue.limit(...)", self._limit, on_bridge(self._host), concurrency)
+
     async def cancel_scheduled_job(self, job_id: str) -> bool:
         """Cancel a job that waits for its time; True if it will never run. A schedule of this id is removed.
 
@@ -221,6 +249,19 @@ class Queue(Recurring):
             timeout=self._timeout,
             **settings,
         )
+
+    async def _pause(self, host: Host, why: str) -> None:
+        from naq.limits.pauses import pause, who
+
+        await pause(await host.connect(), self.name, by=who(), why=why)
+
+    async def _resume(self, host: Host) -> None:
+        from naq.limits.pauses import resume
+
+        await resume(await host.connect(), self.name)
+
+    async def _limit(self, host: Host, concurrency: int | None) -> None:
+        await (await host.connect()).limit(self.name, concurrency)
 
     async def _purge(self, host: Host) -> int:
         backend = await host.connect()

@@ -52,6 +52,7 @@ class Worker(AppWorker):
         concurrency: int | None = None,
         name: str | None = None,
         shutdown_timeout: float | None = None,
+        scheduler: bool | None = None,
         lease: float | None = None,
         imports: Sequence[str] = (),
         source: str | None = None,
