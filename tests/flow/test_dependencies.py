@@ -276,3 +276,26 @@ def test_two_who_release(place: Place):
             assert sorted(notes) == sorted(f"child {n}" for n in range(20))
 
     run(body())
+
+
+def test_a_job_expires_while_it_waits_for_others(place: Place):
+    """At its time, though its parent goes on; whoever waits for it learns of that, and one with more time goes on."""
+
+    async def body() -> None:
+        app = place.make()
+        tasks = Tasks(app)
+        async with app, working(app):
+            parent = await tasks.note.options(delay=3600).enqueue("parent")
+            patient = await tasks.note.options(depends_on=parent, expires_in=3600 * 2).enqueue("patient")
+            child = await tasks.note.options(depends_on=parent, expires_in=0.5).enqueue("child")
+            after = await tasks.note.options(depends_on=child).enqueue("after")
+            record = await ended(child)
+            assert record.state is JobState.EXPIRED
+            assert record.finished_at >= record.expires_at > 0
+            assert "still waited for others" in record.reason
+            assert (await ended(after)).state is JobState.FAILED
+            assert await parent.status() is JobState.SCHEDULED
+            assert await patient.status() is JobState.BLOCKED
+        assert not tasks.ran
+
+    run(body())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
@@ -20,10 +22,11 @@ class Then(Enum):
     GO = "go"
     FAIL = "fail"
     CANCEL = "cancel"
+    EXPIRE = "expire"
 
 
 class Decision(Struct, frozen=True):
-    """`child` is ready: `parent`, which ended as `state` (or is `GONE`), decided it."""
+    """`child` is ready: `parent`, which ended as `state` (or is `GONE`), decided it; or, without one, its own time."""
 
     child: str
     then: Then
@@ -33,18 +36,21 @@ class Decision(Struct, frozen=True):
     @property
     def reason(self) -> str:
         """In words, for the record of a child that does not run."""
+        if self.then is Then.EXPIRE:
+            return "not started before its expires_at: it still waited for others"
         if self.state == GONE:
             return f"the job {self.parent}, which it waited for, was removed without a trace"
         return f"the job {self.parent}, which it waited for, ended as {self.state}"
 
 
 class _Child:
-    __slots__ = ("any", "left", "policy", "since")
+    __slots__ = ("any", "expires", "left", "policy", "since")
 
-    def __init__(self, left: int, policy: ParentFailure, any_of: bool, since: int) -> None:
+    def __init__(self, left: int, after: After, since: int, expires: float | None) -> None:
         self.left = left  # parents that have not ended
-        self.policy: ParentFailure = policy
-        self.any = any_of
+        self.policy: ParentFailure = after.policy
+        self.any = after.any
+        self.expires = expires
         self.since = since
 
 
@@ -55,6 +61,7 @@ class Graph:
         self._waiting: dict[str, _Child] = {}
         self._children: dict[str, list[str]] = {}
         self._clock = 0
+        self._deadlines: list[tuple[float, str]] = []  # a heap; of children that wait no more, too
 
     def __len__(self) -> int:
         """How many jobs wait for others."""
@@ -69,17 +76,42 @@ class Graph:
         """A number that grows with every child that is added."""
         return self._clock
 
-    def add(self, child: str, after: After, parents: Sequence[str]) -> Decision | None:
-        """`child` waits for `parents` (each once); known already, nothing happens. A decision where there are none."""
+    def add(self, child: str, after: After, parents: Sequence[str], *, expires: float | None = None) -> Decision | None:
+        """`child` waits for `parents` (each once), until `expires` (UNIX seconds); a decision where there are none.
+
+        Known already, nothing happens.
+        """
         if child in self._waiting:
             return None
         self._clock += 1
         if not parents:
             return Decision(child, Then.GO, "", "")
-        self._waiting[child] = _Child(len(parents), after.policy, after.any, self._clock)
+        self._waiting[child] = _Child(len(parents), after, self._clock, expires)
+        if expires is not None:
+            heapq.heappush(self._deadlines, (expires, child))
         for parent in parents:
             self._children.setdefault(parent, []).append(child)
         return None
+
+    @property
+    def next_deadline(self) -> float:
+        """UNIX seconds at which the next of them is not wanted any more; infinity where none has an end."""
+        while self._deadlines:
+            at, child_id = self._deadlines[0]
+            child = self._waiting.get(child_id)
+            if child is not None and child.expires == at:
+                break
+            heapq.heappop(self._deadlines)  # it waits no more, or another of its id does
+        return self._deadlines[0][0] if self._deadlines else math.inf
+
+    def expired(self, now: float) -> list[Decision]:
+        """Those whose time is over at `now`; they wait no more."""
+        decisions: list[Decision] = []
+        while self.next_deadline <= now:
+            child = heapq.heappop(self._deadlines)[1]
+            del self._waiting[child]
+            decisions.append(Decision(child, Then.EXPIRE, "", ""))
+        return decisions
 
     def ended(self, parent: str, state: str) -> list[Decision]:
         """`parent` has ended as `state`, or is `GONE`: what follows for those who wait for it."""

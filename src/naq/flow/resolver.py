@@ -1,5 +1,7 @@
 """Releasing jobs whose parents have ended: told by the log, sure by looking.
 
+Whoever expires while it waits is ended by this, at its time.
+
 Three ways lead to a release, and each is enough. The log says that a job waits: then its parents are looked up once.
 The log says that a parent has ended: then those who wait for it are known. And every minute all that is blocked is
 looked at, whatever was said. A release has one winner, so two who do this at once do no harm.
@@ -31,6 +33,9 @@ log = logging.getLogger("naq.flow")
 AT_ONCE: Final = 64  # releases on their way at the same time
 PAGE: Final = 1000  # jobs looked at in one go
 _PARENT_FAILED: Final = f"{ParentFailed.__module__}.{ParentFailed.__qualname__}"
+
+
+_STATES: Final = {Then.FAIL: JobState.FAILED, Then.CANCEL: JobState.CANCELLED, Then.EXPIRE: JobState.EXPIRED}
 
 
 class Watched(JobAdmin, Flow, EventLog, Protocol):
@@ -76,11 +81,13 @@ class Resolver:
             return await self._carry_out()
         # While nobody waits, it does not matter who ends: only that somebody begins to wait.
         kind = None if self.looking or len(self._graph) else BLOCKED
+        wait = max(min(wait, self._graph.next_deadline - clock.now()), 0.0)
         events = await self._backend.read(after=self._cursor, limit=PAGE, wait=wait, kind=kind)
-        if not events:
-            return 0
-        await self._heed([event for _, event in events])
-        self._cursor = events[-1][0]
+        if events:
+            await self._heed([event for _, event in events])
+            self._cursor = events[-1][0]
+        # After what was read: a child whose last parent ended in time goes on.
+        self._todo += self._graph.expired(clock.now())
         return await self._carry_out()
 
     async def _heed(self, events: Iterable[Event]) -> None:
@@ -102,7 +109,8 @@ class Resolver:
             if not spec.blocked or spec.id in self._graph:
                 continue
             try:
-                after = self._read(spec).after
+                envelope = self._read(spec)
+                after = envelope.after
                 ids = [] if after is None else parents_of(after)
             except SerializationError as error:
                 self._complain(spec.id, error)
@@ -110,7 +118,7 @@ class Resolver:
             if after is None:
                 self._complain(spec.id, "its message names nobody that it waits for")
                 continue
-            decided = self._graph.add(spec.id, after, ids)
+            decided = self._graph.add(spec.id, after, ids, expires=envelope.expires_at)
             if decided is not None:
                 self._todo.append(decided)
             parents.update(dict.fromkeys(ids))
@@ -204,12 +212,12 @@ class Resolver:
 
 
 def end_record(spec: JobSpec, decision: Decision) -> JobRecord:
-    """The record of a job that does not run because of a parent."""
+    """The record of a job that does not run because of a parent, or because its time is over."""
     said, now, failed = peek(spec.payload), clock.now(), decision.then is Then.FAIL
     error = AttemptError(type=_PARENT_FAILED, message=decision.reason, attempt=spec.attempt, at=now)
     return JobRecord(
         id=spec.id,
-        state=JobState.FAILED if failed else JobState.CANCELLED,
+        state=_STATES[decision.then],
         queue=spec.queue,
         priority=spec.priority,
         task=said.task,
