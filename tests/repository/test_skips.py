@@ -32,7 +32,7 @@ def run(folder: Path, tests: dict[str, str], *options: str, ci: bool) -> subproc
     return subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, *options, "--rootdir", str(folder), str(folder)],
         cwd=folder,
-        env={**environment, "NAQ_CI": "1" if ci else "0"},
+        env={**environment, "NAQ_CI": "1" if ci else "0", "PYTHONPATH": str(CONFTEST.parents[1])},
         capture_output=True,
         text=True,
         check=False,
