@@ -185,3 +185,27 @@ async def test_jetstream_off_for_the_account_is_said(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="JetStream is off"):
             await backend.open()
         await backend.close()
+
+
+@story
+async def test_the_leader_applies_another_dead_ttl_and_a_producer_does_not(server: ServerProcess) -> None:
+    """Longer, then shorter than the window of duplicates; what an operator set besides stays, and letters too."""
+    async with operator(server.url) as admin:
+        name = "NAQ_aged_DEAD"
+
+        async def config() -> dict[str, Any]:
+            return (await admin.must(f"STREAM.INFO.{name}"))["config"]
+
+        async with opened(server.url, "q", namespace="aged", dead_ttl=3600.0):
+            made = await config()
+        assert made["max_age"] == 3600 * 10**9
+        await admin.must(f"STREAM.UPDATE.{name}", made | {"description": "ours"})
+        for seconds in (7200, 60):
+            async with opened(server.url, namespace="aged", dead_ttl=float(seconds)) as leader:
+                await leader.maintain()
+                has = await config()
+                assert (has["max_age"], has["description"]) == (seconds * 10**9, "ours")
+                assert has["duplicate_window"] == min(120, seconds) * 10**9
+            async with opened(server.url, "q", namespace="aged") as producer:
+                await producer.enqueue([job("q")])
+                assert (await config())["max_age"] == seconds * 10**9

@@ -104,6 +104,28 @@ async def ensure_streams(js: JetStream, config: Config, subjects: Subjects) -> N
     await asyncio.gather(*(_ensure_stream(js, wanted, subjects) for wanted in streams(config, subjects)))
 
 
+async def apply_dead_ttl(js: JetStream, config: Config, subjects: Subjects) -> bool:
+    """Have the stream of dead letters keep them for `dead_ttl` where it was made with another; whether it was changed.
+
+    For the leader alone: it is a worker, so the fleet's setting counts, and a program that only enqueues, with the
+    default, does not put it back.
+    """
+    wanted = next(stream for stream in streams(config, subjects) if stream["name"] == subjects.dead)
+    info = await js.call(f"STREAM.INFO.{subjects.dead}")
+    has: dict[str, Any] = info["config"]
+    if has["max_age"] == wanted["max_age"]:
+        return False
+    # The window may not be longer than the age; all else stays as an operator may have set it.
+    change = {setting: wanted[setting] for setting in ("max_age", "duplicate_window")}
+    await js.call(f"STREAM.UPDATE.{subjects.dead}", has | change)
+    _log.warning(
+        "dead letters are kept for %g s from now on, as configured here (dead_ttl), instead of %g s",
+        config.dead_ttl,
+        has["max_age"] / _S,
+    )
+    return True
+
+
 async def ensure_live(js: JetStream, config: Config, subjects: Subjects) -> None:
     """Create the stream of who lives where a restart of the broker took it along: it is in memory only."""
     for wanted in streams(config, subjects):

@@ -1,4 +1,4 @@
-"""What one worker of the fleet does for all: overdue timers, the audit, the rescue (RELIABILITY.md 5.4).
+"""What one worker of the fleet does for all: overdue timers, the audit, the rescue, `dead_ttl` (RELIABILITY.md 5.4).
 
 Every act is guarded by compare-and-set or has a deterministic effect, so two leaders at once do no harm.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from naq import clock
 from naq.backends.base import Maintained
+from naq.backends.nats import topology
 from naq.backends.nats.registry import Registry
 from naq.backends.nats.upkeep.audit import Audit
 from naq.backends.nats.upkeep.overdue import Overdue
@@ -31,6 +32,7 @@ class Upkeep(Registry):
         self.must_be_open()
         repaired = 0
         if clock.monotonic() - self._audited_at >= AUDIT_EVERY:
+            await topology.apply_dead_ttl(self.js, self.config, self.subjects)
             repaired = await self._audit.round(limit)
             self._audited_at = clock.monotonic()
         return Maintained(
