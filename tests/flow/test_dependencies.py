@@ -13,6 +13,7 @@ from naq import CancelResult, JobState, ParentFailed
 from naq.codec.after import ParentFailure
 from naq.codec.envelope import decode_envelope, encode_envelope
 from naq.codec.reader import Reader
+from naq.flow.purging import purge
 from naq.flow.resolver import Resolver
 from naq.job import JobSpec
 from tests.tools import Place, ended, run, store, until_so, working
@@ -297,5 +298,28 @@ def test_a_job_expires_while_it_waits_for_others(place: Place):
             assert await parent.status() is JobState.SCHEDULED
             assert await patient.status() is JobState.BLOCKED
         assert not tasks.ran
+
+    run(body())
+
+
+def test_whoever_waits_for_a_purged_job_learns_of_it_at_once(place: Place):
+    """Long before the next look at everything that waits; one that may run without it does."""
+
+    async def body() -> None:
+        app = place.make()
+        tasks = Tasks(app)
+        async with app, working(app, queues=["default"]):
+            parent = await tasks.note.options(queue="elsewhere").enqueue("parent")
+            other = await tasks.note.options(queue="kept").enqueue("other")
+            child = await tasks.note.options(depends_on=parent).enqueue("child")
+            anyway = await tasks.note.options(depends_on=parent, on_parent_failure="run_anyway").enqueue("anyway")
+            patient = await tasks.note.options(depends_on=other).enqueue("patient")
+            assert await purge(await app.connect(), "elsewhere") == 1
+            record = await ended(child)
+            assert record.state is JobState.FAILED
+            assert "removed without a trace" in record.reason
+            assert await anyway.result(30) == "anyway"
+            assert await patient.status() is JobState.BLOCKED
+        assert tasks.ran == ["anyway"]
 
     run(body())

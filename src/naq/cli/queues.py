@@ -17,6 +17,7 @@ from naq.cli.output import Column, print_item, print_rows
 from naq.cli.progress import Progress
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
+from naq.flow import purging
 from naq.limits import pauses
 from naq.limits.pauses import who
 
@@ -160,18 +161,18 @@ async def _purge(backend: Backend, queue: str, progress: Progress) -> int:
     """Purge `queue`; how far that is, its counts tell."""
     [before] = await backend.stats([queue])
     seen, waiting = 0, _waiting(before)
-    purging = asyncio.ensure_future(backend.purge(queue))
+    going_on = asyncio.ensure_future(purging.purge(backend, queue))
     try:
-        while not (await asyncio.wait({purging}, timeout=_LOOK))[0]:
+        while not (await asyncio.wait({going_on}, timeout=_LOOK))[0]:
             [now] = await backend.stats([queue])
             gone = max(waiting - _waiting(now), seen)  # jobs may come in meanwhile: a bar does not go back
             progress.add(gone - seen)
             seen = gone
-        removed = await purging
+        removed = await going_on
     finally:
-        if not purging.done():
-            purging.cancel()
-            await asyncio.wait({purging})
+        if not going_on.done():
+            going_on.cancel()
+            await asyncio.wait({going_on})
     progress.add(max(removed - seen, 0))
     return removed
 

@@ -25,6 +25,7 @@ from naq.codec.reader import Reader
 from naq.exceptions import ParentFailed, SerializationError
 from naq.faults import fault
 from naq.flow.graph import GONE, Decision, Graph, Then
+from naq.flow.purging import PURGED
 from naq.flow.store import BLOCKED
 from naq.job import AttemptError, JobRecord, JobSpec, JobState
 
@@ -92,6 +93,7 @@ class Resolver:
 
     async def _heed(self, events: Iterable[Event]) -> None:
         begun: list[str] = []
+        purged = False
         for event in events:
             if event.kind == BLOCKED:
                 begun.append(event.job_id)
@@ -99,8 +101,12 @@ class Resolver:
                 self._graph.drop(event.job_id)
                 if self._graph.is_parent(event.job_id):
                     self._todo += self._graph.ended(event.job_id, _state(event))
+            elif event.kind == PURGED:
+                purged = True
         if begun:
             await self._take_in((await self._backend.specs(begun)).values())
+        if purged:
+            await self._look_for_parents()
 
     async def _take_in(self, specs: Iterable[JobSpec]) -> None:
         """Take in jobs that may wait, and look at their parents once: from here on the log tells of them."""
@@ -162,12 +168,16 @@ class Resolver:
             if child not in seen:
                 self._graph.drop(child)
         self._graph.prune()
+        await self._look_for_parents()
+        return await self._carry_out()
+
+    async def _look_for_parents(self) -> None:
+        """Note of all parents which have ended, and which are gone without a record."""
         going_on = await self._look_at(self._graph.parents())
         for start in range(0, len(going_on), PAGE):
             part = going_on[start : start + PAGE]
             for job_id in set(part) - (await self._backend.specs(part)).keys():
                 await self._mourn(job_id)
-        return await self._carry_out()
 
     async def _still_waiting(self, specs: dict[str, JobSpec]) -> dict[str, JobSpec]:
         """Those of `specs` without a final record. One with: whoever cancelled it died before it took it away."""

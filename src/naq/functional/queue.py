@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from naq import sync
 from naq.connections import Host, on_bridge, settings, shared
 from naq.exceptions import ConfigurationError
+from naq.flow.purging import purge
 from naq.functional.cancel import cancel_scheduled
 from naq.functional.moments import as_seconds, as_timestamp
 from naq.functional.recurring import Recurring
@@ -265,4 +266,4 @@ class Queue(Recurring):
 
     async def _purge(self, host: Host) -> int:
         backend = await host.connect()
-        return await backend.purge(self.name)
+        return await purge(backend, self.name)
