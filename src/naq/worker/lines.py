@@ -37,8 +37,8 @@ class Line(NamedTuple):
     """What there is to say of a job that begins, or has succeeded.
 
     Names and ids are of the characters that `naq.names` allows: nothing in them has to be escaped. `last` is the number
-    of its last attempt, `waited` the seconds since it could have begun (None: not known), `seconds` how long it took, None
-    where it begins.
+    of its last attempt, `waited` the seconds since it could have begun (None: not known), `seconds` how long it took
+    (None where it begins).
     """
 
     event: str
@@ -112,8 +112,8 @@ class Lines:
         took = "" if seconds is None else f',"event.duration":{int(seconds * 1_000_000_000)}'
         return (
             f'{{"@timestamp":"{self._stamp}.{int((now - second) * 1000):03d}Z","log.level":"info",'
-            f'"message":"{line.sign} {task}  {job_id}  {line.text}",{self._start}{_ACTIONS[event]},"naq.job_id":"{job_id}",'
-            f'"naq.task":"{task}","naq.queue":"{queue}","naq.attempt":{attempt}{took}}}\n'
+            f'"message":"{line.sign} {task}  {job_id}  {line.text}",{self._start}{_ACTIONS[event]},'
+            f'"naq.job_id":"{job_id}","naq.task":"{task}","naq.queue":"{queue}","naq.attempt":{attempt}{took}}}\n'
         )
 
     def _only(self) -> logging.Handler | None:
