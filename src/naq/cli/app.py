@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "init": ("naq.cli.init:init", "Write the files of a project: tasks, tests, Docker, CI."),
     "enqueue": ("naq.cli.enqueue:enqueue", "Enqueue a job, and wait for its result if asked to."),
     "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
+    "server": ("naq.cli.server:server", "Keep the history of all jobs in SQL, and serve it: API and live events."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
     "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),

@@ -43,6 +43,7 @@ def show(
     for name in KINDS:
         value = getattr(config, name)
         settings.append(Setting(name=name, value=show_value(name, value), source=_source(found, name, value, common)))
+    settings += _of_server(found)
     print_rows(settings, _COLUMNS if sources else _COLUMNS[:2], common, name="name")
 
 
@@ -67,6 +68,19 @@ def validate(*, common: Common = DEFAULT) -> None:
     except ConfigurationError as error:
         say(f"note: {error}")
     say("the settings are good")
+
+
+def _of_server(found: dict[str, tuple[str, object]]) -> list[Setting]:
+    """The settings of ``naq server``, which no app has."""
+    from naq.config.fields import show as show_value
+    from naq.config.server import PREFIX, SERVER_KINDS, load_server
+
+    config = load_server()
+    names = {PREFIX + name: getattr(config, name) for name in SERVER_KINDS}
+    return [
+        Setting(name=name, value=show_value(name, value), source=found[name][0] if name in found else "default")
+        for name, value in names.items()
+    ]
 
 
 def _sources(common: Common) -> dict[str, tuple[str, object]]:

@@ -18,6 +18,7 @@ from naq.exceptions import ConfigurationError
 from naq.names import is_token
 
 SECRET: Final = frozenset({"password", "token", "creds", "nkey_seed", "signing_keys", "encryption_keys"})
+SERVER_SECRET: Final = frozenset({"server_admin_password", "server_secret"})  # of naq.config.server
 _CREDENTIALS: Final = re.compile(r"(?<=//)(?:(?!//).)*@", re.DOTALL)  # a password may hold '@', '/' or ','
 _DURATION: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -189,19 +190,19 @@ def hide_credentials(url: str) -> str:
 
 def show(name: str, value: Any) -> str:
     """`value` of the setting `name` as it may appear in a message or a log: secrets hidden, long values cut."""
-    if name in SECRET:
+    if name in SECRET or name in SERVER_SECRET:
         return "'***'" if value else "''"
     text = hide_credentials(repr(value))
     return text if len(text) <= 120 else text[:120] + "…"
 
 
-def read_field(name: str, value: object, source: str) -> object:
-    """`value` as the setting `name` holds it.
+def read_field(name: str, value: object, source: str, kind: Kind | None = None) -> object:
+    """`value` as the setting `name` holds it; `kind` says how, where it is none of `KINDS`.
 
     Raises:
         ConfigurationError: names `source`, the value (secrets hidden) and what was expected.
     """
-    kind = KINDS[name]
+    kind = kind or KINDS[name]
     try:
         return kind.read(value)
     except (ValueError, OverflowError):

@@ -17,6 +17,7 @@ from naq.exceptions import ConfigurationError
 
 PREFIX: Final = "NAQ_"
 NOT_SETTINGS: Final = frozenset({"NAQ_FAULT", VARIABLE})  # armed fault points, read by naq.faults; the profile
+SERVER: Final = "server_"  # before the names of the server's settings, which no app has (naq.config.server)
 APP: Final = "app"  # of [tool.naq], and no setting of an app: where it is, for commands that need one
 
 
@@ -36,7 +37,7 @@ def load_config(**arguments: Unpack[Settings]) -> Config:
 def load_from(arguments: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Config:
     """`load_config` for arguments in a mapping; `defaults` stand below every source and above `Config`'s own."""
     values: dict[str, object] = dict(defaults or {})
-    values.update((name, value) for name, (_, value) in given_settings(arguments).items())
+    values.update((name, value) for name, (_, value) in given_settings(arguments).items() if name in KINDS)
     return Config(**cast("dict[str, Any]", values))
 
 
@@ -76,6 +77,8 @@ def _sources(arguments: Mapping[str, object]) -> list[tuple[str, Mapping[str, ob
 
 def _read(source: str, name: str, value: object) -> object:
     environment = source == "environment"
+    if name.startswith(SERVER):
+        return _read_of_server(source, name, value)
     if name not in KINDS:
         shown, known = (
             (PREFIX + name.upper(), [PREFIX + each.upper() for each in KINDS]) if environment else (name, KINDS)
@@ -84,6 +87,21 @@ def _read(source: str, name: str, value: object) -> object:
         raise ConfigurationError(f"{source}: there is no setting {shown!r}; {what}")
     where = f"{source} {PREFIX}{name.upper()}" if environment else f"{source} {name}"
     return read_field(name, value, where)
+
+
+def _read_of_server(source: str, name: str, value: object) -> object:
+    from naq.config.server import SERVER_KINDS
+
+    prefix = PREFIX if source == "environment" else ""
+    shown = prefix + name.upper() if prefix else name
+    known = SERVER_KINDS.get(name.removeprefix(SERVER))
+    if known is None:
+        all_ = [SERVER + each for each in SERVER_KINDS]
+        raise ConfigurationError(
+            f"{source}: there is no setting {shown!r}; "
+            f"{hint(shown, [prefix + each.upper() for each in all_] if prefix else all_)}"
+        )
+    return read_field(name, value, f"{source} {shown}", known[0])
 
 
 def _from_environment() -> tuple[str, dict[str, object]]:

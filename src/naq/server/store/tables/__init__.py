@@ -1,5 +1,6 @@
 """The tables, one file a noun. Times are microseconds since 1970 UTC (`_at`), durations microseconds (`_us`)."""
 
+from naq.server.store.tables.access import audit, bulk, idempotency, secrets, tokens
 from naq.server.store.tables.attempts import attempts
 from naq.server.store.tables.base import metadata
 from naq.server.store.tables.cursors import cursors
@@ -13,19 +14,24 @@ __all__ = [
     "FINAL_STATES",
     "STATES",
     "attempts",
+    "audit",
+    "bulk",
     "cursors",
     "depths",
     "durations",
     "error_hours",
     "errors",
     "events",
+    "idempotency",
     "invalid",
     "jobs",
     "logs",
     "metadata",
     "queues",
     "rollups",
+    "secrets",
     "tags",
     "tasks",
+    "tokens",
     "workers",
 ]

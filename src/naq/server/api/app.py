@@ -1,0 +1,76 @@
+"""The application: all routes, what stands around them, and one lifespan that owns what they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette_compress import CompressMiddleware
+
+from naq._version import __version__
+from naq.config import Config
+from naq.config.server import ServerConfig
+from naq.server.api import health, job_actions, jobs, live, workers
+from naq.server.api.document import complete
+from naq.server.api.middleware import Asker, Envelope
+from naq.server.core import Core
+from naq.server.problems import Problem
+from naq.server.problems.answer import as_problem, render
+
+#: By noun; their order is that of the document.
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    *(module.routes.router for module in (jobs, job_actions, workers, live)),
+    health.router,
+)
+_ABOUT: Final = (
+    "What happened to every job, and what can be done about it. Errors are problems (RFC 9457) whose `code` is stable: "
+    "docs/problems.md. Lists are paged by signed cursors, changes take an `Idempotency-Key`."
+)
+
+
+def make_app(config: Config, settings: ServerConfig) -> FastAPI:
+    """The server's application. Nothing is opened before its lifespan begins, and nothing left open behind it."""
+    core = Core(config, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        try:
+            await core.start()
+            yield
+        finally:
+            await core.stop()
+
+    app = FastAPI(
+        title="naq",
+        version=__version__,
+        summary="Background jobs",
+        description=_ABOUT,
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # they load scripts from elsewhere, which the content security policy refuses
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        root_path=settings.path_prefix,
+    )
+    app.state.core = core
+    for router in ROUTERS:
+        app.include_router(router)
+    for kind in (HTTPException, RequestValidationError, Problem):
+        app.add_exception_handler(kind, cast("Any", _answer))
+    app.add_middleware(Asker, core=core)  # the last one added is the outermost
+    app.add_middleware(CompressMiddleware)
+    app.add_middleware(Envelope)
+    complete(app)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = as_problem(error)
+    return render(Problem("internal") if problem is None else problem, request)

@@ -1,0 +1,161 @@
+"""What every route does around its own work: the role, unknown parameters, the key, the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from naq.config.suggest import hint
+from naq.job import new_id
+from naq.server.access import audit, idempotency
+from naq.server.access.roles import Identity, check
+from naq.server.core import Core
+from naq.server.problems import Problem, wrong
+from naq.server.problems.answer import as_problem
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_KEPT_HEADERS: Final = ("content-type", "location", "etag")
+
+
+def core_of(request: Request) -> Core:
+    """What the server of this request holds."""
+    core: Core = request.app.state.core
+    return core
+
+
+def identity_of(request: Request) -> Identity:
+    """Who asks; set by the middleware."""
+    identity: Identity = request.scope["naq.identity"]
+    return identity
+
+
+def note(request: Request, *, before: Any = None, after: Any = None, target: str | None = None) -> str:
+    """Say for the audit log what a change has changed; the id of its entry."""
+    noted: dict[str, Any] = request.scope["naq.noted"]
+    noted.update({name: value for name, value in (("before", before), ("after", after)) if value is not None})
+    if target is not None:
+        noted["target"] = target
+    return str(request.scope["naq.audit_id"])
+
+
+class GatedRoute(APIRoute):
+    """A route with its gate."""
+
+    def get_route_handler(self) -> Handler:
+        """See `APIRoute.get_route_handler`."""
+        handler = super().get_route_handler()
+        known: Final = frozenset(field.alias for field in self.dependant.query_params)
+        extra: Final[dict[str, Any]] = self.openapi_extra or {}
+        role, policy, audited = extra["x-naq-role"], extra.get("x-naq-rate"), "x-naq-audit" in extra
+
+        async def gated(request: Request) -> Response:
+            core, identity = core_of(request), request.scope["naq.identity"]
+            if role != "nobody":
+                check(identity, role)
+            _refuse_unknown(request, known)
+            rate: dict[str, str] = {}
+            if policy is not None:
+                key = core.identifier.address(request) if policy == "login" else identity.key
+                rate = (await core.rates.hit(policy, key)).headers()
+            if audited:
+                response = await _write(core, identity, request, handler, self.operation_id or self.name)
+            else:
+                response = await handler(request)
+            response.headers.update(rate)
+            return response
+
+        return gated
+
+
+async def _write(core: Core, identity: Identity, request: Request, handler: Handler, action: str) -> Response:
+    """A change, done once for each key, and noted."""
+    key = request.headers.get(idempotency.HEADER)
+    if key is None:
+        return await _noted(core, identity, request, handler, action)
+    if not 1 <= len(key) <= idempotency.LONGEST or not key.isascii() or not key.isprintable():
+        raise wrong(f"/header/{idempotency.HEADER}", f"use 1 to {idempotency.LONGEST} printable characters of ASCII")
+    print_ = idempotency.fingerprint(request.method, request.url.path, request.url.query, await _body(request))
+    who = identity.key
+    async with core.writing() as connection:
+        kept = await idempotency.claim(connection, who=who, key=key, print_=print_, ttl=core.settings.idempotency_ttl)
+    if kept is not None:
+        return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
+    try:
+        response = await _noted(core, identity, request, handler, action)
+    except BaseException:
+        # Not known whether it was done, or known that it was not: either way the answer is not one to keep.
+        async with core.writing() as connection:
+            await idempotency.drop(connection, who=who, key=key)
+        raise
+    body = bytes(getattr(response, "body", b""))
+    async with core.writing() as connection:
+        if response.status_code < 500 and len(body) <= core.settings.idempotency_body:
+            headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+            await idempotency.keep(
+                connection, who=who, key=key, answer=idempotency.Kept(response.status_code, headers, body)
+            )
+        else:
+            await idempotency.drop(connection, who=who, key=key)
+    return response
+
+
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+async def _noted(core: Core, identity: Identity, request: Request, handler: Handler, action: str) -> Response:
+    entry = request.scope["naq.audit_id"] = new_id()
+    noted: dict[str, Any] = {}
+    request.scope["naq.noted"] = noted
+    target = "/".join(str(value) for value in request.path_params.values())
+    async with core.writing() as connection:
+        await audit.begin(
+            connection,
+            entry=entry,
+            identity=identity,
+            address=core.identifier.address(request),
+            action=action,
+            target=target,
+            request_id=str(request.scope["naq.request_id"]),
+        )
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status_code
+    except Exception as error:
+        problem = as_problem(error)
+        status = 500 if problem is None else problem.kind.status
+        raise
+    finally:
+        await asyncio.shield(_finish(core, entry, status, noted))
+    response.headers["Naq-Audit"] = entry
+    return response
+
+
+async def _finish(core: Core, entry: str, status: int, noted: dict[str, Any]) -> None:
+    async with core.writing() as connection:
+        await audit.finish(connection, entry=entry, status=status, before=noted.get("before"), after=noted.get("after"))
+
+
+def _refuse_unknown(request: Request, known: frozenset[str]) -> None:
+    """Refuse query parameters that the route does not have: a typo must not widen what is done.
+
+    Raises:
+        Problem: ``invalid``.
+    """
+    unknown = [name for name in dict.fromkeys(request.query_params.keys()) if name not in known]
+    if unknown:
+        errors = [
+            {
+                "pointer": f"/query/{name[:60]}",
+                "code": "unknown_parameter",
+                "message": "there is no such parameter",
+                "hint": hint(name[:60], sorted(known)) if known else "there are none",
+            }
+            for name in unknown[:20]
+        ]
+        raise Problem("invalid", f"there is no parameter {unknown[0][:60]!r} here", errors=errors)

@@ -1,0 +1,65 @@
+"""Whether it lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from naq import clock
+from naq._version import __version__
+from naq.server.api.models import Model, Moment, at_seconds
+from naq.server.core import Core
+
+router = APIRouter(tags=["health"])
+
+
+class Part(Model):
+    """A thing that the server needs."""
+
+    ok: bool
+    since: Moment | None = None
+    detail: str = ""
+
+
+class Ready(Model):
+    """Whether it is ready, and which part is not."""
+
+    ready: bool
+    version: str
+    uptime_s: float
+    parts: dict[str, Part]
+
+
+def ready_of(core: Core) -> Ready:
+    """How things stand, without asking anybody."""
+    parts = {
+        breaker.part: Part(ok=breaker.since is None, since=at_seconds(breaker.since or 0.0), detail=breaker.detail)
+        for breaker in (core.broker, core.database)
+    }
+    return Ready(
+        ready=not core.stopping and all(part.ok for part in parts.values()),
+        version=__version__,
+        uptime_s=round(clock.now() - core.started_at, 3),
+        parts=parts,
+    )
+
+
+@router.get("/livez", operation_id="livez", summary="Whether the process lives", openapi_extra={"x-naq-role": "nobody"})
+async def livez() -> dict[str, Any]:
+    """200 as long as the event loop turns; it asks nobody."""
+    return {"alive": True}
+
+
+@router.get(
+    "/readyz", operation_id="readyz", summary="Whether it can do its work",
+    responses={503: {"model": Ready, "description": "A part that it needs is away."}},
+    openapi_extra={"x-naq-role": "nobody"},
+)  # fmt: skip
+async def readyz(request: Request, response: Response) -> Ready:
+    """Each part that it needs; 503 if one is away. What is known to be away is asked anew by this."""
+    core: Core = request.app.state.core
+    await core.look()
+    found = ready_of(core)
+    response.status_code = 200 if found.ready else 503
+    return found

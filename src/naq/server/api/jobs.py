@@ -1,0 +1,195 @@
+"""Jobs: a list, one, its attempts, logs, family, and why it does not run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request, Response
+
+from naq.exceptions import JobNotFoundError
+from naq.limits.why import explain
+from naq.server.api.gate import core_of
+from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, Tree, Why
+from naq.server.api.lists import Cursor, Limit, links, size, total
+from naq.server.api.models import Page
+from naq.server.api.routes import BROKER, Routes
+from naq.server.core import Core
+from naq.server.filters import Filter, read_filter
+from naq.server.names import JobId
+from naq.server.store.conditions import JobQuery
+from naq.server.store.queries import jobs as queries
+from naq.server.store.queries import logs as log_queries
+from naq.server.store.rows import JobRow
+
+routes = Routes("jobs")
+Sorting = Literal[
+    "created_at", "-created_at", "started_at", "-started_at", "finished_at", "-finished_at", "duration", "-duration"
+]
+FilterText = Annotated[
+    str,
+    Query(max_length=4000, description="Words that must all fit, such as `state:failed queue:mail created:<1h`."),
+]
+LISTS = ("invalid_filter", "cursor_invalid", "cursor_mismatch")
+
+
+@routes.add("GET", "/jobs", "listJobs", "List jobs", problems=LISTS)
+async def list_jobs(
+    request: Request,
+    response: Response,
+    filter: FilterText = "",  # noqa: A002 - its name in the address
+    sort: Sorting = "-created_at",
+    limit: Limit = None,
+    cursor: Cursor = None,
+    count: Annotated[Literal["capped"] | None, Query(description="Also count, up to `server_count_cap`.")] = None,
+) -> Page[JobItem]:
+    """A page of jobs from the history, the newest first unless `sort` says otherwise."""
+    core = core_of(request)
+    wanted = read_filter(filter, most=core.settings.filter_terms)
+    about = f"jobs {sort} {wanted.text}"
+    query = make_query(core, wanted, sort, limit, cursor, about)
+    async with core.reading() as connection:
+        found = await queries.find(connection, query)
+        counted = await queries.count(connection, wanted.conditions, cap=core.settings.count_cap) if count else None
+    page = Page(
+        items=[JobItem.of(row, core.redact) for row in found.jobs],
+        next_cursor=None if found.after is None else core.signer.cursor(about, ["after", *found.after]),
+        prev_cursor=None if found.before is None else core.signer.cursor(about, ["before", *found.before]),
+        total=None if counted is None else total(counted, core.settings.count_cap),
+    )
+    links(request, response, page)
+    return page
+
+
+def make_query(core: Core, wanted: Filter, sort: str, limit: int | None, cursor: str | None, about: str) -> JobQuery:
+    """What the history is asked for a page."""
+    field: Any = sort.removeprefix("-")
+    way, *place = (None,) if cursor is None else core.signer.place(cursor, about)
+    return JobQuery(
+        conditions=wanted.conditions,
+        sort="duration_us" if field == "duration" else field,
+        descending=sort.startswith("-"),
+        limit=size(core, limit),
+        after=(place[0], place[1]) if way else None,
+        backwards=way == "before",
+    )
+
+
+@routes.add("GET", "/jobs/states", "countJobs", "Count jobs by state", problems=("invalid_filter",))
+async def count_jobs(request: Request, filter: FilterText = "") -> dict[str, Any]:  # noqa: A002 - as above
+    """How many jobs of each state fit, each counted up to `server_count_cap`."""
+    core = core_of(request)
+    wanted = read_filter(filter, most=core.settings.filter_terms)
+    async with core.reading() as connection:
+        found = await queries.count_states(connection, wanted.conditions, cap=core.settings.count_cap)
+    return {"states": {state: total(value, core.settings.count_cap) for state, value in found.items()}}
+
+
+@routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",))
+async def get_job(request: Request, job_id: JobId) -> JobDetail:
+    """All that is known of a job, but for its attempts and logs; what the broker says where history has it not yet."""
+    core = core_of(request)
+    row = await find_row(core, job_id)
+    if row is None:
+        return JobDetail.of_record(await find_record(core, job_id), core)
+    return JobDetail.of(row, core.redact)
+
+
+@routes.add("GET", "/jobs/{job_id}/attempts", "listAttempts", "List a job's attempts", problems=("job_not_found",))
+async def list_attempts(request: Request, job_id: JobId) -> Page[AttemptView]:
+    """Every attempt of every run, the first one first, each with its error."""
+    core = core_of(request)
+    await must_be(core, job_id)
+    async with core.reading() as connection:
+        rows = await queries.get_attempts(connection, job_id)
+    return Page(items=[AttemptView.of(row) for row in rows])
+
+
+@routes.add("GET", "/jobs/{job_id}/logs", "listLogs", "List a job's log lines",
+            problems=("job_not_found", "cursor_invalid", "cursor_mismatch"))  # fmt: skip
+async def list_logs(
+    request: Request,
+    response: Response,
+    job_id: JobId,
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None, Query()] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Page[LogLine]:
+    """What the job logged, the oldest first."""
+    core = core_of(request)
+    await must_be(core, job_id)
+    about, most = f"logs {job_id} {level}", size(core, limit)
+    place = None if cursor is None else core.signer.place(cursor, about)
+    async with core.reading() as connection:
+        rows = await log_queries.lines(
+            connection, job_id, level=level, after=None if place is None else (place[0], place[1]), limit=most + 1
+        )
+    shown = rows[:most]
+    after = core.signer.cursor(about, [shown[-1].told_at, shown[-1].n]) if len(rows) > most else None
+    page = Page(items=[LogLine.of(row) for row in shown], next_cursor=after)
+    links(request, response, page)
+    return page
+
+
+@routes.add("GET", "/jobs/{job_id}/tree", "getTree", "Show a job's family", problems=("job_not_found",))
+async def get_tree(request: Request, job_id: JobId) -> Tree:
+    """The job that it all began with, and all that came of it; of large families the first thousand."""
+    core = core_of(request)
+    row = await must_be(core, job_id)
+    root = (row.root_id if row is not None else None) or job_id
+    async with core.reading() as connection:
+        found = await queries.tree(connection, root)
+    return Tree(root=root, jobs=[JobItem.of(one, core.redact) for one in found])
+
+
+@routes.add(
+    "GET", "/jobs/{job_id}/timeline", "getTimeline", "Show where a job's time went", problems=("job_not_found",)
+)
+async def get_timeline(request: Request, job_id: JobId) -> dict[str, Any]:
+    """Its times in spans: waiting, running, waiting for the next attempt, one after the other."""
+    from naq.server.api.timeline import spans
+
+    core = core_of(request)
+    row = await must_be(core, job_id)
+    async with core.reading() as connection:
+        attempts = await queries.get_attempts(connection, job_id)
+    return {"job_id": job_id, "spans": [] if row is None else spans(row, attempts)}
+
+
+@routes.add("GET", "/jobs/{job_id}/why", "explainJob", "Say why a job does not run",
+            problems=("job_not_found", *BROKER))  # fmt: skip
+async def explain_job(request: Request, job_id: JobId) -> Why:
+    """What keeps it, the earliest time it can run, and what to do; the same text as ``naq jobs why``."""
+    async with core_of(request).asking() as backend:
+        return Why.of(await explain(backend, job_id))
+
+
+async def find_row(core: Core, job_id: str) -> JobRow | None:
+    """The job as the history has it; a placeholder of which only children are known counts for none."""
+    async with core.reading() as connection:
+        row = await queries.get(connection, job_id)
+    return None if row is None or not row.task else row
+
+
+async def find_record(core: Core, job_id: str) -> Any:
+    """The job as the broker has it.
+
+    Raises:
+        Problem: ``job_not_found``.
+    """
+    async with core.asking() as backend:
+        record = await backend.get(job_id)
+    if record is None:
+        raise JobNotFoundError(f"there is no job {job_id}: it was never here, or retention has removed it")
+    return record
+
+
+async def must_be(core: Core, job_id: str) -> JobRow | None:
+    """The job as history has it; None where only the broker does.
+
+    Raises:
+        Problem: ``job_not_found``.
+    """
+    row = await find_row(core, job_id)
+    if row is None:
+        await find_record(core, job_id)
+    return row

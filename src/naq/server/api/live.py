@@ -1,0 +1,58 @@
+"""Live events."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Header, Query, Request
+from starlette.responses import Response
+
+from naq.config.suggest import hint
+from naq.server.api.gate import core_of, identity_of
+from naq.server.api.jobs import FilterText
+from naq.server.api.models import Model
+from naq.server.api.routes import BROKER, Routes
+from naq.server.filters import read_filter
+from naq.server.live.stream import EventStream
+from naq.server.problems import wrong
+
+routes = Routes("events")
+TOPICS: Final = ("overview", "jobs", "queues", "workers", "schedules", "bulk", "job:ID", "logs:ID")
+_TOPIC: Final = re.compile(r"overview|jobs|queues|workers|schedules|bulk|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII)
+EventId = Annotated[str, Query(max_length=64)]
+
+
+class StreamItem(Model):
+    """An event of the stream; `data` is JSON, in a form that depends on `event` (docs/api.md)."""
+
+    id: str | None = None
+    event: str
+    data: str
+
+
+@routes.add(
+    "GET", "/events", "streamEvents", "Watch live",
+    problems=("too_many_streams", "streams_full", "invalid_filter", *BROKER),
+    response_class=EventStream,
+    responses={200: {"description": "Events, as long as the client stays.", "content": {
+        "text/event-stream": {"itemSchema": {"$ref": f"#/components/schemas/{StreamItem.__name__}"}}}}},
+)  # fmt: skip
+async def stream_events(
+    request: Request,
+    topics: Annotated[str, Query(min_length=1, max_length=8000, description=f"Of {', '.join(TOPICS)}; by commas.")],
+    filter: FilterText = "",  # noqa: A002 - its name in the address
+    last_event_id: Annotated[str | None, Query(max_length=64, description="As the header; for tools.")] = None,
+    last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None,
+) -> Response:
+    """One stream for all that a page shows: first `hello`; `Last-Event-ID` brings what was missed, or `reset`."""
+    core, identity = core_of(request), identity_of(request)
+    asked = frozenset(topic for topic in topics.split(",") if topic)
+    if not 1 <= len(asked) <= core.settings.sse_topics:
+        raise wrong("/query/topics", f"give 1 to {core.settings.sse_topics} topics")
+    for topic in sorted(asked):
+        if not _TOPIC.fullmatch(topic):
+            raise wrong("/query/topics", f"there is no topic {topic[:80]!r}; {hint(topic[:80], TOPICS)}")
+    wanted = read_filter(filter, most=core.settings.filter_terms)
+    client = await core.hub.join(asked, wanted, identity.key)
+    return EventStream(core, request, client, identity.key, last or last_event_id)

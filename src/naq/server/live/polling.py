@@ -1,0 +1,107 @@
+"""What has no event: queues, workers, schedules. Looked at while somebody watches, told when it differs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from naq import clock
+from naq.backends.base import Backend
+from naq.exceptions import NaqException
+from naq.server.live.tidings import Name, Tidings
+from naq.server.problems import Problem
+
+if TYPE_CHECKING:
+    from naq.server.core import Core
+    from naq.server.live.hub import Hub
+
+Look = Callable[[Backend], Awaitable[dict[str, dict[str, Any]]]]
+
+
+class Polling:
+    """Looks at what is watched, and remembers what it saw."""
+
+    def __init__(self, core: Core, hub: Hub) -> None:
+        self._core, self._hub = core, hub
+        self._seen: dict[str, dict[str, bytes]] = {}
+        self._version = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look from now on, if nothing does yet; it ends by itself when nobody watches."""
+        if self._task is None or self._task.done():
+            self._task = self._core.spawn(self._run(), "polling")
+
+    async def _run(self) -> None:
+        while self._hub.count:
+            with contextlib.suppress(Problem, NaqException):  # who watches is told by the breaker
+                await self._round()
+            await asyncio.sleep(self._core.settings.poll)
+
+    async def _round(self) -> None:
+        watched = [topic for topic in _LOOKS if self._hub.watched(topic)]
+        self._seen = {topic: seen for topic, seen in self._seen.items() if topic in watched}
+        if not watched:
+            return
+        async with self._core.asking() as backend:
+            found = {topic: await _LOOKS[topic][1](backend) for topic in watched}
+        for topic, things in found.items():
+            self._differences(_LOOKS[topic][0], topic, things)
+
+    def _differences(self, name: Name, topic: str, things: dict[str, dict[str, Any]]) -> None:
+        before = self._seen.get(topic)
+        now = {key: msgspec.json.encode(thing, order="deterministic") for key, thing in things.items()}
+        self._seen[topic] = now
+        at = clock.as_datetime(clock.now()).isoformat()
+        for key, thing in things.items():
+            if before is None or before.get(key) != now[key]:
+                self._tell(name, topic, {"id": key, "at": at, "patch": thing})
+        for key in before or {}:
+            if key not in now:
+                self._tell(name, topic, {"id": key, "at": at, "patch": None})
+
+    def _tell(self, name: Name, topic: str, data: dict[str, Any]) -> None:
+        self._version += 1
+        data["v"] = self._version
+        self._hub.tell(Tidings(name=name, topics=(topic,), entity=f"{topic} {data['id']}", data=data))
+
+
+async def _queues(backend: Backend) -> dict[str, dict[str, Any]]:
+    return {one.queue: msgspec.structs.asdict(one) for one in await backend.stats()}
+
+
+async def _workers(backend: Backend) -> dict[str, dict[str, Any]]:
+    from naq.server.api.workers import WorkerView
+
+    return {
+        one.id: WorkerView.of(one).model_dump(mode="json", exclude={"seen_at", "tasks"})
+        for one in await backend.workers()
+    }
+
+
+async def _schedules(backend: Backend) -> dict[str, dict[str, Any]]:
+    from naq.scheduler.planner import KIND
+
+    return {one.key: {"version": one.version} for one in await backend.entries(KIND)}
+
+
+async def _overview(backend: Backend) -> dict[str, dict[str, Any]]:
+    stats, workers = await backend.stats(), await backend.workers()
+    counts = {name: sum(getattr(one, name) for one in stats) for name in ("queued", "running", "scheduled", "blocked")}
+    slots = sum(worker.concurrency for worker in workers)
+    paused = [one.queue for one in stats if one.paused]
+    served = {queue for worker in workers for queue in worker.queues}
+    unserved = [one.queue for one in stats if one.queued and one.queue not in served]
+    return {"overview": {**counts, "slots": slots, "workers": len(workers), "paused": paused, "unserved": unserved}}
+
+
+_LOOKS: Final[dict[str, tuple[Name, Look]]] = {
+    "queues": ("queue.changed", _queues),
+    "workers": ("worker.changed", _workers),
+    "schedules": ("schedule.changed", _schedules),
+    "overview": ("overview.tick", _overview),
+}

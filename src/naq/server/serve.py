@@ -1,0 +1,114 @@
+"""The server as a process: settings, uvicorn, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from naq.config import Config
+from naq.config.server import ServerConfig
+from naq.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from naq.server.core import Core
+
+BACKLOG: Final = 2048  # connections that wait to be taken
+KEEP_ALIVE: Final = 75  # seconds; more than the 60 of most proxies, so that they hang up first
+HEADERS: Final = 65_536  # bytes of a request's line and headers
+
+
+class Serving:
+    """A server that listens already; `run` answers.
+
+    Attributes:
+        address: its URL.
+        core: what it holds.
+    """
+
+    def __init__(self, config: Config, settings: ServerConfig) -> None:
+        """Raises ConfigurationError: it would be open to all, the extra is missing, or the port is taken."""
+        settings.refuse_public()
+        try:
+            import uvicorn
+
+            from naq.server.api.app import make_app
+        except ImportError as error:
+            raise ConfigurationError(f'the server needs its libraries: pip install "naq[server]" ({error})') from error
+        app = make_app(config, settings)
+        core: Core = app.state.core
+        self.core: Final = core
+
+        serving = self
+
+        class Server(uvicorn.Server):
+            """Lets those who watch go first: their streams would keep it from ending."""
+
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                core.retire()
+                super().handle_exit(sig, frame)
+
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    serving.tell()
+
+        self._ready: Callable[[str], None] = lambda _: None
+        self._socket: Final = _listen(settings)
+        host, port = self._socket.getsockname()[:2]
+        self.address: Final = f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.path_prefix}"
+        how: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "lifespan": "on"}
+        self._server: Final = Server(
+            uvicorn.Config(
+                app,
+                proxy_headers=False,  # whom to believe is decided by naq.server.access.identify
+                timeout_graceful_shutdown=max(1, round(settings.drain)),
+                timeout_keep_alive=KEEP_ALIVE,
+                h11_max_incomplete_event_size=HEADERS,
+                **how,
+            )
+        )
+
+    def tell(self) -> None:
+        """Say that it answers."""
+        self._ready(self.address)
+
+    async def run(self, ready: Callable[[str], None] = lambda _: None) -> None:
+        """Answer until SIGINT, SIGTERM, or `stop`; `ready` is told the address once it does."""
+        self._ready = ready
+        try:
+            await self._server.serve([self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """End gracefully; on the event loop that runs it."""
+        self.core.retire()
+        self._server.should_exit = True
+
+
+def serve(config: Config, settings: ServerConfig, *, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is told the address once connections are taken.
+
+    Raises:
+        ConfigurationError: it would listen publicly without access control, the extra is missing, or the port is taken.
+    """
+    asyncio.run(Serving(config, settings).run(ready))
+
+
+def _listen(settings: ServerConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listening
