@@ -294,3 +294,28 @@ async def test_how_often_it_asks_depends_on_what_must_be_known(
         assert backend.link.probe_every == every
         before = backend.link.fenced_at
         await until(lambda: backend.link.fenced_at > before, "the answer to a probe", within=10)
+
+
+def test_closing_while_it_dials_leaves_no_socket() -> None:
+    """A broker that greets and then says nothing, as one that is overloaded does."""
+
+    async def scenario() -> None:
+        dialling, ended = asyncio.Event(), asyncio.Event()
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'INFO {"version":"2.15.1","jetstream":true,"max_payload":1048576}\r\n')
+            while await reader.read(4096):
+                dialling.set()
+            ended.set()
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as silent:
+            url = f"nats://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+            dialled = link.Link(Config(broker_url=url), url, name="dial")
+            opening = asyncio.create_task(dialled.open(10))
+            await asyncio.wait_for(dialling.wait(), 5)
+            opening.cancel()
+            await dialled.close()
+            await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(scenario())

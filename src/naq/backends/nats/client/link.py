@@ -185,6 +185,9 @@ class Link:
                 wire = Wire()
                 try:
                     await self._dial(wire)
+                except asyncio.CancelledError:  # closed while it dials: nobody else knows of this socket
+                    await self._end(wire)
+                    raise
                 except (OSError, nats_errors.Error, TimeoutError, NaqConnectionError) as error:
                     if not isinstance(error, nats_errors.NoServersError):
                         self._remember(error)
