@@ -97,7 +97,7 @@ def introduce(changes: Changes, row: JobRow) -> None:
 
 def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> None:
     """How a run of a job ended."""
-    enqueued = micros(record.enqueued_at) or made_at(record.id, micros(record.started_at) or at)
+    enqueued = made_at(record.id, micros(record.enqueued_at) or micros(record.started_at) or at)
     known = changes.jobs.get(record.id)
     ours = rank(record.run, record.attempt, final=True)
     if known is not None and known.rank > ours:
@@ -163,6 +163,10 @@ def _past_run(changes: Changes, record: JobRecord, at: int, row: JobRow) -> None
     if record.run >= row.run:
         return
     ended = micros(record.finished_at) or at
+    if not row.task and record.task:
+        changes.touched[row.id] = None
+        row.task, row.schedule = record.task, schedule_of(row.id)
+        introduce(changes, row)
     fresh = _attempt(
         changes, row, record.run, record.attempt, record.state.value,
         record.error if record.state.value != "succeeded" else None,
@@ -214,6 +218,8 @@ def _attempt(
     changes.known_attempts.add(key)
     made = AttemptRow(row.id, run, attempt, outcome, worker, started_at, at, next_in)
     changes.attempts.append(made)
+    if outcome == "retrying":
+        changes.count(outcome, at, row.task, row.queue)
     if error is None:
         return True
     made.error_type, made.error = clean(error.type, 400), clean(error.message)
@@ -270,12 +276,10 @@ def _attempt_failed(changes: Changes, event: Event, said: AttemptFailed, at: int
         row.task, row.schedule = clean(said.task, 200), schedule_of(row.id)
         introduce(changes, row)
     started = row.started_at if (row.run, row.attempt) == (said.run, said.attempt) else None
-    fresh = _attempt(
+    _attempt(
         changes, row, said.run, said.attempt, "retrying", said.error,
         at=at, started_at=started, worker=clean(said.worker), next_in=micros(said.next_in),
     )  # fmt: skip
-    if fresh:
-        changes.count("retrying", at, row.task, row.queue)
     ours = rank(said.run, said.attempt + 1)
     if (row.rank, row.ranked_at) <= (ours, at):
         row.state, row.run, row.attempt, row.rank, row.ranked_at = "retrying", said.run, said.attempt + 1, ours, at

@@ -19,7 +19,7 @@ def made_at(job_id: str, otherwise: int) -> int:
         if value is None:
             return otherwise
         ms = ms << 5 | value
-    return min(ms * 1000, otherwise) if _EARLIEST <= ms <= _LATEST else otherwise
+    return ms * 1000 if _EARLIEST <= ms <= _LATEST else otherwise
 
 
 def schedule_of(job_id: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,7 +23,7 @@ from naq.faults import fault
 from naq.job import JobRecord
 from naq.server.ingest.fold import Hide, clean, fold
 from naq.server.ingest.said import AttemptFailed, Said, Unreadable, read
-from naq.server.store import Store
+from naq.server.store import Store, bulk
 from naq.server.store.rows import InvalidRow, micros
 from naq.server.store.tables import cursors
 from naq.server.store.write import load, save
@@ -208,8 +208,9 @@ class Reader:
         async with self._store.writing() as connection:
             place = await _read_place(connection, self._name, lock=True)
             if place == self.place and not place.log:
-                row = {"name": self._name, "log": which, "at": 0, "saved_at": now}
-                await connection.execute(insert(cursors), row)
+                columns = ("name", "log", "at", "events", "invalid", "restarts", "saved_at")
+                row = (self._name, which, 0, 0, 0, 0, now)
+                await bulk.insert(connection, cursors, columns, [row], bulk.NOTHING)
             elif place == self.place and again:
                 await connection.execute(
                     update(cursors)

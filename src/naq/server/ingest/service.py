@@ -33,6 +33,7 @@ LOOK: Final = 0.5  # seconds between two looks at jobs that wait, where there wa
 SHARE: Final = 3.0  # seconds at most that jobs that wait are not looked at, however far behind the log is
 SWEEP: Final = 5.0  # seconds between two sweeps of a thousand rows
 PRESENCE: Final = 5.0  # seconds between two looks at workers and queues
+ROUND: Final = 60.0  # seconds that a round may take: a database that hangs is left, and asked anew
 BACKOFF: Final = (0.25, 15.0)  # seconds: the first pause after a failure, and the longest
 
 
@@ -90,15 +91,16 @@ class Ingest:
             while True:
                 try:
                     if await self._lead():
-                        await self._round()
+                        async with asyncio.timeout(ROUND):
+                            await self._round()
                     else:
                         await asyncio.sleep(RENEW)
                     pause, self._problem = BACKOFF[0], ""
                     continue
-                except NaqConnectionError as error:
+                except (NaqConnectionError, TimeoutError) as error:
                     if not self._problem:
-                        log.warning("the history stands still: %s", error)
-                    self._problem = str(error)
+                        log.warning("the history stands still: %s", error or "no answer")
+                    self._problem = str(error) or f"no answer within {ROUND:g} s"
                 except Exception as error:  # a loop that must survive: what is not written is still in the log
                     log.exception("the history stands still")
                     self._problem = f"{type(error).__name__}: {error}"

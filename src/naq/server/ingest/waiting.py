@@ -144,8 +144,7 @@ class Waiting:
 def fold_waiting(changes: Changes, spec: JobSpec, now: int, *, hide: Hide | None = None) -> None:
     """Let a job that waits (or runs: that is not seen) change what is known."""
     said = peek(spec.payload)
-    made = made_at(spec.id, now)
-    created = micros(said.at) if 0 < said.at < 1e11 else made
+    created = made_at(spec.id, micros(said.at) if 0 < said.at < 1e11 else now)
     # Put off after it ran, it is newer than that; otherwise anything that ran is newer than it.
     ranked_at = now if spec.claims else created
     ours = rank(spec.run, spec.attempt)

@@ -1,0 +1,287 @@
+"""The log is read once, whole, whoever reads and whatever goes down meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from history_tools import POSTGRES, Rig, append, drain, ended, make_rig, record, told
+
+from naq import Naq, clock
+from naq.exceptions import NaqConnectionError
+from naq.job import JobSpec, new_id
+from naq.server.ingest import Ingest, Reader
+from naq.server.ingest.service import BACKOFF
+from naq.server.ingest.waiting import Waiting
+from naq.server.store import open_store
+from naq.server.store.tables import attempts, cursors, depths, jobs, queues, rollups, workers
+from naq.testing.clock import FakeClock
+from naq.testing.proxy import FaultProxy
+
+
+def run(url: str, main: Callable[[Rig], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        async with make_rig(url) as rig:
+            await main(rig)
+
+    asyncio.run(inside())
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110 - a database tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def counted(rig: Rig, what: str) -> int:
+    """How many of `what` the charts show."""
+    rows = await rig.rows(rollups)
+    return sum(row["count"] for row in rows if (row["step"], row["scope"], row["what"]) == (60, "all", what))
+
+
+def test_it_goes_on_where_it_stopped(url: str) -> None:
+    """Also in another process, and never from the start again."""
+
+    async def main(rig: Rig) -> None:
+        await rig.take(*(ended(record()) for _ in range(5)))
+        await append(rig.backend, [ended(record()) for _ in range(5)])
+        other = rig.make_reader()
+        await drain(other)
+        (row,) = await rig.rows(cursors)
+        assert (row["events"], row["restarts"]) == (10, 0)
+        assert await rig.count(jobs) == 10
+        task = asyncio.ensure_future(other.step(wait=60))  # a server that is stopped while it waits
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()
+
+    run(url, main)
+
+
+def test_several_that_read_at_once_write_each_event_once(url: str) -> None:
+    async def main(rig: Rig) -> None:
+        stores = [await open_store(url) for _ in range(3)]
+        readers = [rig.make_reader(store) for store in stores]
+        await append(rig.backend, [ended(record()) for _ in range(300)])
+        stop = asyncio.Event()
+
+        async def read(reader: Reader) -> None:
+            while not stop.is_set():
+                with suppress(NaqConnectionError):  # SQLite: another one writes longer than one waits
+                    await reader.step(wait=0)
+
+        tasks = [asyncio.ensure_future(read(reader)) for reader in readers]
+        for _ in range(20):
+            await append(rig.backend, [ended(record()) for _ in range(20)])
+            await asyncio.sleep(0)
+
+        async def all_there() -> bool:
+            return await rig.count(jobs) == 700
+
+        await until(all_there)
+        stop.set()
+        await asyncio.gather(*tasks)
+        assert (await rig.rows(cursors))[0]["events"] == 700
+
+        assert await counted(rig, "succeeded") == 700
+        for store in stores:
+            await store.close()
+
+    run(url, main)
+
+
+def test_a_log_that_was_made_anew_is_read_from_its_start(url: str) -> None:
+    async def main(rig: Rig) -> None:
+        old = [ended(record()) for _ in range(4)]
+        await rig.take(*old)
+        other = Naq("other", broker_url="memory:another")
+        again = Rig(rig.store, url)  # a broker that lost its disk: the same jobs up to a point, then others
+        await again.backend.open()
+        await again.take(*old[:2], ended(record()))
+        (row,) = await rig.rows(cursors)
+        assert row["restarts"] == 1
+        assert await rig.count(jobs) == 5
+        assert await counted(rig, "succeeded") == 5
+        await again.backend.close()
+        del other
+
+    run(url, main)
+
+
+def test_a_service_waits_out_a_database_that_is_down(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL behind a proxy that cuts everything; nothing is missing when it is back."""
+    from history_tools import make_url
+
+    monkeypatch.setattr("naq.server.ingest.service.BACKOFF", (0.01, 0.05))
+    with make_url("postgresql", tmp_path) as url:
+
+        async def inside() -> None:
+            where = POSTGRES.rpartition("@")[2].partition("/")[0]
+            with FaultProxy(f"nats://{where}") as proxy:
+                port = proxy.url.rpartition(":")[2]
+                through = url.replace(where, f"127.0.0.1:{port}", 1)
+                async with make_rig(through) as rig:
+                    direct = await open_store(url)
+                    watcher = Rig(direct, url)
+                    ingest = Ingest(rig.backend, rig.store, rig.config)
+                    task = asyncio.ensure_future(ingest.run())
+                    await append(rig.backend, [ended(record()) for _ in range(50)])
+
+                    async def count_is(count: int) -> bool:
+                        return await watcher.count(jobs) == count
+
+                    await until(lambda: count_is(50))
+                    proxy.refuse()
+                    await append(rig.backend, [ended(record()) for _ in range(50)])
+
+                    async def stands_still() -> bool:
+                        return "cannot be reached" in ingest.lag().problem or "was lost" in ingest.lag().problem
+
+                    await until(stands_still)
+                    proxy.heal()
+                    await until(lambda: count_is(100))
+                    assert (await watcher.rows(cursors))[0]["events"] == 100
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+                    await direct.close()
+
+        asyncio.run(inside())
+    assert BACKOFF[1] <= 30
+
+
+def test_one_leads_and_another_takes_over(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("naq.server.ingest.service.RENEW", 0.02)
+
+    async def main(rig: Rig) -> None:
+        store = await open_store(url)
+        services = [Ingest(rig.backend, rig.store, rig.config), Ingest(rig.backend, store, rig.config)]
+        tasks = [asyncio.ensure_future(service.run()) for service in services]
+
+        async def one_leads() -> bool:
+            return sum(service.lag().leading for service in services) == 1
+
+        await until(one_leads)
+        leader = next(n for n in (0, 1) if services[n].lag().leading)
+        batches: list[int] = []
+        services[leader].on_batch.append(lambda batch: batches.append(len(batch.events)))
+        await append(rig.backend, [ended(record()) for _ in range(10)])
+
+        async def there() -> bool:
+            return await rig.count(jobs) >= 10
+
+        await until(there)
+        assert sum(batches) == 10
+        tasks[leader].cancel()
+        await asyncio.gather(tasks[leader], return_exceptions=True)
+        await append(rig.backend, [ended(record()) for _ in range(10)])
+
+        async def more() -> bool:
+            return await rig.count(jobs) == 20
+
+        await until(more)
+        assert services[1 - leader].lag().leading
+        tasks[1 - leader].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert {row["name"] for row in await rig.rows(queues)} <= {"default", "mail"}
+        await store.close()
+
+    run(url, main)
+
+
+def spec(**fields: Any) -> JobSpec:
+    payload = b'{"v":1,"task":"shop.send","args":[1,"a"],"kwargs":{"x":null},"at":1790000000.0}'
+    return JobSpec(**({"id": new_id(), "payload": payload, "queue": "mail"} | fields))
+
+
+class TestWaiting:
+    """Jobs that have said nothing yet."""
+
+    def test_they_are_known_and_their_records_win(self, url: str) -> None:
+        async def main(rig: Rig) -> None:
+            await rig.backend.open(["mail"])
+            waiting = Waiting(rig.backend, rig.store)
+            later = clock.now() + 3600
+            specs = [
+                spec(),
+                spec(run_at=later),
+                spec(blocked=True),
+                spec(run_at=later, attempt=3),
+                spec(id=new_id(), key="one", fresh=True),
+            ]
+            await rig.backend.enqueue(specs)
+            assert await waiting.step() is not None
+            assert await waiting.step() is None
+            found = [await rig.job(each.id) for each in specs]
+            assert [row["state"] for row in found] == ["queued", "scheduled", "blocked", "retrying", "queued"]
+            assert found[0]["args"] == '{"args":[1,"a"],"kwargs":{"x":null}}'
+            assert (found[4]["key"], found[3]["attempt"], found[0]["task"]) == ("one", 3, "shop.send")
+            await rig.take(
+                told("started", specs[0].id, clock.now(), task="shop.send", worker="w"), ended(record(id=specs[4].id))
+            )
+            waiting.restart()
+            await waiting.step()
+            assert (await rig.job(specs[0].id))["state"] == "running"
+            assert (await rig.job(specs[4].id))["state"] == "succeeded"
+            assert await counted(rig, "created") == 5
+
+        run(url, main)
+
+    def test_what_was_purged_is_found(self, url: str) -> None:
+        async def main(rig: Rig) -> None:
+            with FakeClock() as fake:
+                await rig.backend.open(["mail"])
+                waiting = Waiting(rig.backend, rig.store)
+                await rig.backend.enqueue([spec() for _ in range(3)])
+                kept = spec(queue="other")
+                await rig.backend.enqueue([kept])
+                await waiting.step()
+                await rig.backend.purge("mail")
+                assert await waiting.sweep() == 0  # it may be on its way
+                fake.advance(60)
+                assert await waiting.sweep() == 3
+                assert await waiting.sweep() == 0
+                states = sorted(row["state"] for row in await rig.rows(jobs))
+                assert states == ["cancelled", "cancelled", "cancelled", "queued"]
+                assert "purged" in next(row["reason"] for row in await rig.rows(jobs) if row["state"] == "cancelled")
+
+        run(url, main)
+
+
+def test_first_events_of_a_job_that_others_know(url: str) -> None:
+    """Progress before anything else, and an event of a kind that a later naq writes."""
+
+    async def main(rig: Rig) -> None:
+        job_id = new_id()
+        await rig.take(
+            told("progress", job_id, value=0.25, message="on it"), told("later", job_id, x=1), told("later", "stranger")
+        )
+        row = await rig.job(job_id)
+        assert (row["state"], row["progress"], row["progress_text"]) == ("running", 0.25, "on it")
+        assert await rig.count(jobs) == 1
+        assert await rig.count(attempts) == 0
+
+    run(url, main)
+
+
+def test_tables_for_presence(url: str) -> None:
+    async def main(rig: Rig) -> None:
+        from naq.backends.base import WorkerInfo
+        from naq.server.ingest.presence import Presence
+
+        presence = Presence(rig.backend, rig.store)
+        await rig.backend.open(["mail"])
+        await rig.backend.enqueue([spec(), spec()])
+        await rig.backend.register(WorkerInfo(id="w", queues=["mail"], host="h", pid=4), ttl=60)
+        await presence.step()
+        await rig.backend.unregister("w")
+        await presence.step()
+        (worker,) = await rig.rows(workers)
+        assert (worker["state"], worker["gone_at"] is not None) == ("gone", True)
+        assert next(row for row in await rig.rows(queues) if row["name"] == "mail")["queued"] == 2
+        assert next(row for row in await rig.rows(depths) if row["queue"] == "mail")["queued"] == 2
+
+    run(url, main)
