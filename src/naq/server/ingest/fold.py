@@ -118,7 +118,7 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
     row.finished_at = micros(record.finished_at) or at
     row.expires_at = micros(record.expires_at) or row.expires_at
     row.key = None
-    _measure(row)
+    _measure(row, micros(record.enqueued_at))
     row.reason = clean(record.reason)
     if record.tags:
         set_tags(changes, row, record.tags)
@@ -315,12 +315,12 @@ def _lines(changes: Changes, event: Event, said: Lines, at: int) -> None:
         )
 
 
-def _measure(row: JobRow) -> None:
-    """How long it waited and took."""
+def _measure(row: JobRow, enqueued: int = 0) -> None:
+    """How long it waited since it was `enqueued` (0: since it was made), and took."""
     row.wait_us = row.duration_us = None
     if row.started_at is None:
         return
-    could = max(row.created_at, row.run_at or 0)
+    could = max(enqueued or row.created_at, row.run_at or 0)
     if row.attempt == 1 or (row.run_at or 0) > row.created_at:
         row.wait_us = max(row.started_at - could, 0)
     if row.finished_at is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
@@ -130,7 +130,7 @@ async def preview(store: Store, kept: Retention, *, cap: int = 10_000) -> Pruned
 
 async def _due(
     store: Store, kept: Retention, now: float
-) -> list[tuple[ColumnElement[bool], tuple[ColumnElement[int], ColumnElement[str]]]]:
+) -> Sequence[tuple[ColumnElement[bool], Sequence[ColumnElement[Any]]]]:
     """Which jobs are to go, and in which order an index has them."""
     made = (jobs.c.created_at, jobs.c.id)
     # A job ends after it was made: what was made later than that is not due, and the index has nothing but that.
@@ -171,7 +171,7 @@ async def _remove(store: Store, table: Table, condition: ColumnElement[bool]) ->
 
 
 async def _some(
-    connection: AsyncConnection, table: Table, key: list[ColumnElement[object]], condition: ColumnElement[bool]
+    connection: AsyncConnection, table: Table, key: Sequence[ColumnElement[Any]], condition: ColumnElement[bool]
 ) -> int:
     batch = select(*key).where(condition).limit(BATCH)
     match = tuple_(*key).in_(batch) if len(key) > 1 else key[0].in_(batch)

@@ -48,7 +48,7 @@ async def find(connection: AsyncConnection, query: JobQuery) -> JobPage:
     rows = rows[: query.limit]
     edge = (_key(rows[-1], query), rows[-1].id) if rows and further else None
     if not further and made.residual:
-        row = (await connection.execute(plan.frontier(made, query))).tuples().one_or_none()
+        row = (await connection.execute(plan.frontier(made, query))).one_or_none()
         edge = None if row is None else (int(row[0]), str(row[1]))
     if not query.backwards:
         first = (_key(rows[0], query), rows[0].id) if rows else query.after
