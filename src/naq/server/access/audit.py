@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq import clock
 from naq.server.access.roles import Identity
+from naq.server.store.queries.build import build
 from naq.server.store.rows import micros
 from naq.server.store.tables.access import audit
 
