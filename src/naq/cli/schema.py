@@ -9,6 +9,7 @@ import msgspec
 
 from naq.cli.artifacts import ArtifactView
 from naq.cli.check import CheckView
+from naq.cli.db_text import DatabaseState, Pruning, Revision
 from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
 from naq.cli.outbox_text import RowView
@@ -57,6 +58,12 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "schedules resume": list[Change],
     "schedules skip": list[Change],
     "schedules delete": list[Change],
+    "db upgrade": DatabaseState,
+    "db downgrade": DatabaseState,
+    "db current": DatabaseState,
+    "db history": list[Revision],
+    "db check": DatabaseState,
+    "db prune": Pruning,
     "events list": list[EventView],
     "events handlers": list[HandlerView],
     "events forget": list[Change],
@@ -101,6 +108,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
     views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
     views += [CheckView, ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
+    views += [DatabaseState, Pruning, Revision]
     _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
     for part in parts.values():
         if "description" in part:  # a docstring, whose indentation Python leaves in before 3.13

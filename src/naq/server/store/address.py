@@ -38,4 +38,5 @@ def read_url(text: str, *, is_async: bool) -> URL:
 
 def shown(text: str) -> str:
     """`text` without its password."""
-    return read_url(text, is_async=True).render_as_string(hide_password=True)
+    url = read_url(text, is_async=True)
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,7 @@ from naq.server.store.tables import (
 BATCH: Final = 500  # jobs removed in one transaction: some 20 ms, for which the ingest waits
 PAUSE: Final = 0.02  # seconds between two of them, for whoever waits to write
 DAY: Final = 86_400.0
+AGES: Final = {"succeeded": 30 * DAY, "failed": 90 * DAY, "cancelled": 30 * DAY, "expired": 30 * DAY}
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -44,9 +45,7 @@ class Retention(Struct, frozen=True, kw_only=True):
         orphans: seconds after which a row that only holds a parent's place goes, if the parent never came.
     """
 
-    ages: Mapping[str, float] = {
-        "succeeded": 30 * DAY, "failed": 90 * DAY, "cancelled": 30 * DAY, "expired": 30 * DAY,
-    }  # fmt: skip
+    ages: Mapping[str, float] = field(default_factory=lambda: dict(AGES))
     jobs: int | None = None
     minutes: float = 2 * DAY
     hours: float = 400 * DAY
