@@ -70,31 +70,34 @@ async def _main(broker: str, url: str) -> None:
 
 async def _load(backend: Backend, count: int, seed: int) -> None:
     """Jobs that end in every way, with what they say on the way, and now and then another run."""
-    chance = random.Random(seed)
+    for first in range(0, count, 10):
+        await asyncio.gather(*(_job(backend, n, seed) for n in range(first, min(first + 10, count))))
+
+
+async def _job(backend: Backend, n: int, seed: int) -> None:
     stored: Any = backend
-    for n in range(count):
-        job_id = new_id()
-        begun = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w"}
-        error = AttemptError(type="E", message=f"no {n}", attempt=1, at=NOW + n)
-        line = {"at": NOW, "level": "INFO", "logger": "x", "text": "hello"}
-        events = [told("started", job_id, NOW + n, **begun)]
-        if n % 5 == 0:
-            events.append(told("log", job_id, NOW + n, run=1, attempt=1, lines=[line]))
-        if n % 7 == 0:
-            failed = {"type": "E", "message": f"no {n}", "attempt": 1, "at": NOW + n}
-            events.append(told("attempt_failed", job_id, NOW + n + 1, **begun, error=failed, next_in=0.0))
-        await backend.append(events)
-        state = JobState.FAILED if n % 10 == 0 else JobState.SUCCEEDED
-        errors = [error] if state is JobState.FAILED else []
-        final = JobRecord(
-            id=job_id, state=state, queue="mail", task="shop.send", attempt=2 if n % 7 == 0 else 1, errors=errors,
-            started_at=NOW + n, finished_at=NOW + n + chance.random(), worker="w",
-        )  # fmt: skip
-        await stored.store(final, first=True)
-        if n % 20 == 0:
-            again = JobRecord(id=job_id, state=JobState.SUCCEEDED, queue="mail", task="shop.send", run=2,
-                              finished_at=NOW + n + 5, worker="w")  # fmt: skip
-            await stored.store(again, first=False)
+    job_id = new_id()
+    begun = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w"}
+    error = AttemptError(type="E", message=f"no {n}", attempt=1, at=NOW + n)
+    line = {"at": NOW, "level": "INFO", "logger": "x", "text": "hello"}
+    events = [told("started", job_id, NOW + n, **begun)]
+    if n % 5 == 0:
+        events.append(told("log", job_id, NOW + n, run=1, attempt=1, lines=[line]))
+    if n % 7 == 0:
+        failed = {"type": "E", "message": f"no {n}", "attempt": 1, "at": NOW + n}
+        events.append(told("attempt_failed", job_id, NOW + n + 1, **begun, error=failed, next_in=0.0))
+    await backend.append(events)
+    state = JobState.FAILED if n % 10 == 0 else JobState.SUCCEEDED
+    errors = [error] if state is JobState.FAILED else []
+    final = JobRecord(
+        id=job_id, state=state, queue="mail", task="shop.send", attempt=2 if n % 7 == 0 else 1, errors=errors,
+        started_at=NOW + n, finished_at=NOW + n + random.Random(seed).random(), worker="w",
+    )  # fmt: skip
+    await stored.store(final, first=True)
+    if n % 20 == 0:
+        again = JobRecord(id=job_id, state=JobState.SUCCEEDED, queue="mail", task="shop.send", run=2,
+                          finished_at=NOW + n + 5, worker="w")  # fmt: skip
+        await stored.store(again, first=False)
 
 
 async def _log(backend: Backend) -> list[Event]:
