@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
+from msgspec.structs import replace
+
 from naq.exceptions import ConfigurationError, PayloadTooLarge
 from naq.job import PRIORITIES, JobSpec
 from naq.names import check_token, is_token
@@ -46,6 +48,23 @@ def check_jobs(jobs: Sequence[JobSpec], *, max_payload: int, max_headers: int) -
         check_token("queue", job.queue)
         if job.key:
             _check_key(job)
+
+
+def check_amended(seen: JobSpec, changed: JobSpec, *, max_payload: int, max_headers: int) -> None:
+    """Refuse what `amend` cannot make of a job; the limits as in `check_jobs`.
+
+    Raises:
+        ConfigurationError: it is another job, or stands elsewhere, or would lose its time, or is not allowed.
+        PayloadTooLarge: over a limit.
+    """
+    same = replace(changed, payload=seen.payload, headers=seen.headers, priority=seen.priority, run_at=seen.run_at)
+    if same != seen:
+        raise ConfigurationError(f"job {seen.id} can be given another payload, priority, time and headers, no more")
+    if not seen.blocked and (seen.run_at is None) != (changed.run_at is None):
+        raise ConfigurationError(f"job {seen.id} waits for a time: give it another one, or let it run now")
+    # What it has from its enqueue was checked there, and a key goes with an id that was made then.
+    plain = replace(changed, key="", fresh=False)
+    check_jobs([plain], max_payload=max_payload, max_headers=max_headers)
 
 
 def _check_key(job: JobSpec) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain, islice
 from math import inf
+from typing import Final
 
 import msgspec
 
 from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal
+from naq.backends.check import check_amended
 from naq.backends.memory.line import Line
 from naq.backends.memory.signals import SignalPart
 from naq.backends.memory.store import Store
 from naq.backends.memory.view import describe, describe_cancelled
 from naq.backends.memory.wake import Bell
 from naq.exceptions import ConfigurationError, JobNotFoundError, ResultTimeout
-from naq.job import JobRecord, JobState
+from naq.job import JobRecord, JobSpec, JobState
 from naq.names import check_token
+
+_AMENDABLE: Final = frozenset({JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 
 
 class AdminPart(SignalPart):
@@ -86,6 +90,19 @@ class AdminPart(SignalPart):
             if entry is None or entry.state not in {JobState.SCHEDULED, JobState.RETRYING}:
                 return False
             store.set_off(entry)
+            return True
+
+    async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
+        """Scheduled, retrying or blocked, with other contents."""
+        await self._yield()
+        config, store = self._config, self._store
+        check_amended(seen, changed, max_payload=config.max_payload, max_headers=config.max_headers)
+        with store.lock:
+            store.advance()
+            entry = store.jobs.get(seen.id)
+            if entry is None or entry.state not in _AMENDABLE or entry.spec != seen:
+                return False
+            store.amend(entry, changed)
             return True
 
     async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:

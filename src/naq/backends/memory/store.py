@@ -126,6 +126,13 @@ class Store:
         entry.spec = msgspec.structs.replace(entry.spec, run_at=None)
         self._ready(entry)
 
+    def amend(self, entry: Entry, spec: JobSpec) -> None:
+        """Give an entry that waits for a time or for others other contents; an earlier timer is void from here on."""
+        entry.spec = spec
+        if entry.state is not JobState.BLOCKED and spec.run_at is not None:
+            entry.line.waiting -= 1
+            self.delay(entry, spec.run_at, entry.state)
+
     def hand_back(self, entry: Entry) -> None:
         """Running -> queued, first in line."""
         entry.line.running -= 1

@@ -2,10 +2,12 @@
 
 Session (connection) <- Fetch <- Recall <- Settle <- Find <- Keyed <- Enqueue, and Find <- Wait <- Signals <- Cancel
 <- Early <- Queues <- Letters <- Flow, Events <- Registry <- Upkeep: each adds methods, and uses only those before it.
+Amend stands on Keyed and Early.
 """
 
 from __future__ import annotations
 
+from naq.backends.nats.amend import Amend
 from naq.backends.nats.enqueue import Enqueue
 from naq.backends.nats.entries import Entries
 from naq.backends.nats.flow import Flow
@@ -14,5 +16,5 @@ from naq.backends.nats.listing import Listing
 from naq.backends.nats.upkeep import Upkeep
 
 
-class NatsBackend(Enqueue, Listing, Flow, Follow, Entries, Upkeep):
+class NatsBackend(Amend, Enqueue, Listing, Flow, Follow, Entries, Upkeep):
     """Jobs on NATS JetStream. Belongs to the event loop that opened it."""

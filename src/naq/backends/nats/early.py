@@ -20,7 +20,20 @@ class Early(Cancel):
         self.must_be_open()
         check_token("job id", job_id)
         place = await self.place(job_id)
-        return place is not None and place.state in _WAITS and await self.set_off(place)
+        while place is not None and place.state in _WAITS:
+            if await self.set_off(place):
+                return True
+            place = await self.moved(place)
+        return False
+
+    async def moved(self, place: Place) -> Place | None:
+        """Where a job stands that was changed (`amend`) under our hands; None where it does not stand there any more.
+
+        Its state is another then, or somebody else was quicker.
+        """
+        there = await self.place(place.job.id)
+        changed = there is not None and there.state is place.state and there.message.sequence != place.message.sequence
+        return there if changed else None
 
     async def set_off(self, place: Place, *, run_at: float | None = None) -> bool:
         """Replace a timer, or a job parked as one, by its job in line, or by a timer for `run_at`; whether we did it.

@@ -41,8 +41,13 @@ class Flow(Letters):
         if record is not None:
             return await self._end(place, record)
         await self.know(place.job.queue)
-        run_at = place.job.run_at
-        return await self.set_off(place, run_at=run_at if run_at is not None and run_at > clock.now() else None)
+        while True:
+            run_at = place.job.run_at
+            if await self.set_off(place, run_at=run_at if run_at is not None and run_at > clock.now() else None):
+                return True
+            if (moved := await self.moved(place)) is None:
+                return False
+            place = moved
 
     async def _end(self, place: Place, record: JobRecord) -> bool:
         """Store the record that ends a parked job, then remove it. As with `discard`, the letter comes first."""

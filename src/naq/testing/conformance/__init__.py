@@ -21,7 +21,8 @@ for _module in (
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
-from naq.testing.conformance.bench import Bench, lapsing, scenario  # noqa: E402  after the registration
+from naq.testing.conformance.amend import TestAmend  # noqa: E402  after the registration
+from naq.testing.conformance.bench import Bench, lapsing, scenario  # noqa: E402
 from naq.testing.conformance.cancel import (  # noqa: E402
     TestCancelOthers,
     TestCancelRunning,
@@ -53,6 +54,7 @@ __all__ = [
     "Bench",
     "Deaf",
     "Harness",
+    "TestAmend",
     "TestCancelOthers",
     "TestCancelRunning",
     "TestCancelWaiting",

@@ -1,0 +1,189 @@
+"""Giving a job that waits other contents."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from naq import clock
+from naq.backends.base import Backend, CancelResult, Settled
+from naq.exceptions import ConfigurationError, PayloadTooLarge
+from naq.job import JobSpec, JobState
+from naq.testing.conformance.bench import DELAY, QUIET, Bench, record, scenario
+
+FAR = 3600.0  # seconds; a time that no test sees come
+
+
+async def seen(backend: Backend, job_id: str) -> JobSpec:
+    """The job as it is stored."""
+    return (await backend.specs([job_id]))[job_id]
+
+
+class TestAmend:
+    """`amend`: what waits is stored anew, in one step."""
+
+    @scenario
+    async def test_a_scheduled_job(self, bench: Bench) -> None:
+        """Payload, headers, priority and time; it comes out as changed, and once."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        job = await bench.enqueued(backend, queue, run_at=clock.now() + FAR, priority="low")
+        before = await seen(other, job.id)
+        due = clock.now() + DELAY
+        changed = replace(before, payload=b"other", headers={"Naq-Tag-a": "b"}, priority="high", run_at=due)
+        assert await other.amend(before, changed) is True
+        known = await backend.get(job.id)
+        assert known is not None
+        assert (known.state, known.priority, known.tags) == (JobState.SCHEDULED, "high", {"a": "b"})
+        assert abs(known.run_at - due) < 0.001
+        [stats] = await backend.stats([queue])
+        assert (stats.queued, stats.scheduled) == (0, 1)
+        claim = await bench.claim(backend, queue)
+        assert clock.now() >= due
+        assert (claim.job.id, claim.job.payload, claim.job.priority) == (job.id, b"other", "high")
+        assert claim.job.headers == {"Naq-Tag-a": "b"}
+        assert await backend.complete(claim, record(claim)) is Settled.DONE
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_its_earlier_time_is_void(self, bench: Bench) -> None:
+        """When that comes, nothing happens."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        for priority in ("normal", "high"):
+            job = await bench.enqueued(backend, queue, run_at=clock.now() + DELAY)
+            before = await seen(backend, job.id)
+            assert await backend.amend(before, replace(before, run_at=clock.now() + FAR, priority=priority)) is True
+        await bench.silent(backend, queue, wait=DELAY + QUIET)
+        [stats] = await backend.stats([queue])
+        assert (stats.queued, stats.scheduled) == (0, 2)
+
+    @scenario
+    async def test_the_next_attempt(self, bench: Bench) -> None:
+        """Of a job that is retried: the attempt keeps its number, the job its key."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        [added] = await backend.enqueue([bench.job(queue, fresh=True, key="k")])
+        claim = await bench.claim(backend, queue)
+        await backend.retry(claim, delay=FAR, payload=b"second")
+        before = await seen(backend, added.job_id)
+        assert await backend.amend(before, replace(before, payload=b"third")) is True
+        known = await backend.get(added.job_id)
+        assert known is not None
+        assert (known.state, known.attempt, known.key) == (JobState.RETRYING, 2, "k")
+        [again] = await backend.enqueue([bench.job(queue, fresh=True, key="k")])
+        assert again.duplicate
+        assert await backend.run_now(added.job_id) is True
+        last = await bench.claim(backend, queue)
+        assert (last.job.id, last.job.attempt, last.job.payload) == (added.job_id, 2, b"third")
+        await backend.complete(last, record(last))
+
+    @scenario
+    async def test_a_blocked_job(self, bench: Bench) -> None:
+        """Stays blocked, and goes on as changed."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        job = await bench.enqueued(backend, queue, blocked=True)
+        before = await seen(backend, job.id)
+        changed = replace(before, payload=b"other", priority="high")
+        assert await backend.amend(before, changed) is True
+        [stats] = await backend.stats([queue])
+        assert (stats.queued, stats.blocked) == (0, 1)
+        assert await backend.amend(before, changed) is False
+        assert await backend.unblock(job.id) is True
+        claim = await bench.claim(backend, queue)
+        assert (claim.job.id, claim.job.payload, claim.job.priority) == (job.id, b"other", "high")
+        await backend.complete(claim, record(claim))
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_one_of_many_wins(self, bench: Bench) -> None:
+        """Whoever saw it as it was before the others' change is told that it is not so any more."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        job = await bench.enqueued(backend, queue, run_at=clock.now() + FAR)
+        before = await seen(backend, job.id)
+        won = await asyncio.gather(
+            *(one.amend(before, replace(before, payload=b"%d" % n)) for n, one in enumerate((backend, other) * 8))
+        )
+        assert sorted(won) == [False] * 15 + [True]
+        assert (await seen(backend, job.id)).payload == b"%d" % won.index(True)
+
+    @scenario
+    async def test_racing_with_those_who_let_it_go(self, bench: Bench) -> None:
+        """`run_now` and `unblock` do it whoever came first; it runs once, as changed where that was said."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        for turn in range(10):
+            blocked = turn % 2 == 1
+            job = await bench.enqueued(backend, queue, blocked=blocked, run_at=None if blocked else clock.now() + FAR)
+            before = await seen(backend, job.id)
+            changed, gone = await asyncio.gather(
+                other.amend(before, replace(before, payload=b"other")),
+                backend.unblock(job.id) if blocked else backend.run_now(job.id),
+            )
+            assert gone is True
+            claim = await bench.claim(backend, queue)
+            assert (claim.job.id, claim.job.payload) == (job.id, b"other" if changed else job.payload)
+            await backend.complete(claim, record(claim))
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_racing_with_cancel(self, bench: Bench) -> None:
+        """What was cancelled never runs."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        for _ in range(5):
+            job = await bench.enqueued(backend, queue, run_at=clock.now() + FAR)
+            before = await seen(backend, job.id)
+            result, _ = await asyncio.gather(
+                other.cancel(job.id), backend.amend(before, replace(before, run_at=clock.now()))
+            )
+            assert result is CancelResult.REMOVED
+            known = await backend.get(job.id)
+            assert known is not None
+            assert known.state is JobState.CANCELLED
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_a_job_that_does_not_wait_for_anything(self, bench: Bench) -> None:
+        """Is left alone: queued, running, ended, unknown."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        unknown = bench.job(queue)
+        assert await backend.amend(unknown, replace(unknown, payload=b"other")) is False
+        job = await bench.enqueued(backend, queue)
+        before = await seen(backend, job.id)
+        changed = replace(before, payload=b"other")
+        assert await backend.amend(before, changed) is False
+        claim = await bench.claim(backend, queue)
+        assert claim.job.payload == job.payload
+        assert await backend.amend(before, changed) is False
+        await backend.complete(claim, record(claim))
+        assert await backend.amend(before, changed) is False
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_what_cannot_be_changed(self, bench: Bench) -> None:
+        """Is refused, and the job is as it was."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        job = await bench.enqueued(backend, queue, run_at=clock.now() + FAR)
+        before = await seen(backend, job.id)
+        for changed in (
+            replace(before, queue=bench.name()),
+            replace(before, id=bench.name()),
+            replace(before, attempt=2),
+            replace(before, blocked=True),
+            replace(before, run_at=None),
+            replace(before, run_at=float("nan")),
+            replace(before, priority="urgent"),  # pyright: ignore[reportArgumentType]
+            replace(before, headers={"no header": "x"}),
+        ):
+            with pytest.raises(ConfigurationError):
+                await backend.amend(before, changed)
+        with pytest.raises(PayloadTooLarge):
+            await backend.amend(before, replace(before, payload=bytes(10_000_000)))
+        assert await seen(backend, job.id) == before
