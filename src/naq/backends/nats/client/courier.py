@@ -265,7 +265,8 @@ class Courier:
             size = len(header)
             wire.send(
                 b"HPUB %b %b%b %d %d\r\n%b%b\r\n"
-                % (entry.subject, self._prefix, token, size, size + len(payload), header, payload)
+                % (entry.subject, self._prefix, token, size, size + len(payload), header, payload),
+                urgent=True,
             )
         else:
             wire.send(b"PUB %b %b%b %d\r\n%b\r\n" % (entry.subject, self._prefix, token, len(payload), payload))

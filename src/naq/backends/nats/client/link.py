@@ -220,6 +220,7 @@ class Link:
     async def _dial(self, wire: Wire) -> None:
         servers = list(dict.fromkeys([*self.url.split(","), *self._seen]))
         await wire.connect(servers, **dial_options(self._config, self._name), error_cb=self._note)
+        wire.read_at_once()
         info: dict[str, Any] = wire._server_info  # pyright: ignore[reportPrivateUsage] - has no public form
         self._check(info)
         self.server = info

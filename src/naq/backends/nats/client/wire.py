@@ -39,12 +39,35 @@ class MessageParser(Parser):
         self._wire = wire
         self._rest = bytearray()
         self._needed = 0  # bytes that must be there before another look is worth it
+        self._parsing = False
+        self._spoilt: Exception | None = None
 
     def reset(self) -> None:
         """Forget half a message: the connection that it came from is gone."""
         super().reset()
         self._rest = bytearray()
         self._needed = 0
+        self._spoilt = None
+
+    def attach(self, reader: asyncio.StreamReader) -> None:
+        """Have `reader` hand what the socket gives to `take`, in the turn of the loop in which it came.
+
+        Only what needs nats-py, and all that comes before it has had its turn, goes to its read loop: that is a task,
+        which has to be woken for each packet, between a message and whoever waits for it.
+        """
+        stream: Any = reader
+        feed, buffer = stream.feed_data, stream._buffer
+
+        def take(data: bytes) -> None:
+            if not buffer and not self._parsing and self._spoilt is None:
+                try:
+                    data = self._take(data)
+                except (ValueError, IndexError) as error:
+                    self._spoilt = error  # said where nats-py listens
+            if data:
+                feed(data)
+
+        stream.feed_data = take
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what the socket gave and dispatch every whole message in it.
@@ -53,18 +76,27 @@ class MessageParser(Parser):
             ProtocolError: it is no NATS. nats-py closes the connection then; with any other error it would end its
                 read loop, and the connection would look alive and be deaf.
         """
+        self._parsing = True
         try:
-            await self._parse(data)
+            if self._spoilt is not None:
+                raise self._spoilt
+            while data := self._take(data):
+                end = data.find(_CRLF) + 2
+                await super().parse(data[:end])
+                data = data[end:]
         except (ValueError, IndexError) as error:
             raise ProtocolError(f"the broker sent what is no NATS: {error}") from error
+        finally:
+            self._parsing = False
 
-    async def _parse(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> bytes:
+        """Dispatch every whole message up to the first control line; that line and what follows it, if there is one."""
         wire = self._wire
         wire.heard_at = clock.monotonic()
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
-                return
+                return b""
             data = bytes(self._rest)
         position, end = 0, len(data)
         self._needed = 0
@@ -85,9 +117,8 @@ class MessageParser(Parser):
                 header_size, size = 0, int(words[-1])
                 reply = words[2] if len(words) == 4 else b""
             else:
-                await super().parse(data[position : eol + 2])
-                position = eol + 2
-                continue
+                self._rest = bytearray()
+                return data[position:]
             start = eol + 2
             stop = start + size
             if not 0 <= header_size <= size:
@@ -104,6 +135,7 @@ class MessageParser(Parser):
                     _log.exception("a handler for %s failed", words[0][:200])
             position = stop + 2
         self._rest = bytearray(data[position:]) if position < end else bytearray()
+        return b""
 
 
 class _Probe(asyncio.Future[bool]):
@@ -127,7 +159,7 @@ class Wire(Client):
         super().__init__()
         self.handlers: dict[bytes, Handler] = {}
         self.heard_at = self.fenced_at = clock.monotonic()
-        self._ps = MessageParser(self)
+        self._ps = self._parser = MessageParser(self)
         self._loop = asyncio.get_running_loop()
         self._last_sid = OWN_SIDS
         self._due = False
@@ -145,6 +177,11 @@ class Wire(Client):
         if wanted and not self._server_info.get("tls_required") and not self.options["tls_handshake_first"]:
             raise Error("the server offers no TLS, and without it nothing is sent to it")
         return super()._connect_command()
+
+    def read_at_once(self) -> None:
+        """Dispatch messages as the socket gives them, from now on; where it is a plain or TLS one."""
+        if isinstance(self._transport, TcpTransport) and (reader := self._transport._io_reader) is not None:  # pyright: ignore[reportPrivateUsage]
+            self._parser.attach(reader)
 
     def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
         """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`.
@@ -172,11 +209,11 @@ class Wire(Client):
         while self._muted and self._muted[0][0] < self.fenced_at:
             self.handlers.pop(b"%d" % self._muted.popleft()[1], None)
 
-    def send(self, command: bytes) -> None:
+    def send(self, command: bytes, *, urgent: bool = False) -> None:
         """Put a protocol command on its way.
 
-        It is written when the loop comes round, with all others of this turn: one write for many. But where the turns
-        before had one command each, the first goes at once, for whoever waits for it waits for nothing else.
+        It is written when the loop comes round, with all others of this turn: one write for many. But where hardly
+        anything is sent in a turn, an `urgent` one goes at once: whoever waits for it waits for nothing else.
         """
         if self.is_closed:
             return  # nats-py would write it to a socket that is gone, and raise, while it closes
@@ -184,7 +221,7 @@ class Wire(Client):
         self._pending_data_size += len(command)
         if not self._due:
             self._due = True
-            if self._calm:
+            if urgent and self._calm:
                 self._hand_over()
             self._loop.call_soon(self._write_out)
 
