@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "worker": ("naq.cli.worker:worker", "Claim jobs of an app and run them, until it is told to stop."),
     "server": ("naq.cli.server:server", "Keep the history of all jobs in SQL, and serve it: API and live events."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
+    "tokens": ("naq.cli.tokens:app", "Who may use the server's API: make tokens, list them, revoke them."),
+    "openapi": ("naq.cli.openapi:openapi", "Print the OpenAPI document of the server's API."),
     "db": ("naq.cli.db:app", "The tables of the history: bring them up to date, compare them, prune them."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),
     "scheduler": ("naq.cli.scheduler:scheduler", "Keep schedules going without a worker; workers do it by themselves."),

@@ -14,6 +14,7 @@ from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
 from naq.cli.outbox_text import RowView
 from naq.cli.schedule_text import ScheduleView, SlotView
+from naq.cli.tokens import MadeToken, TokenView
 from naq.cli.tree import TreeView
 from naq.cli.views import (
     Change,
@@ -49,6 +50,9 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "jobs retry": list[Change],
     "jobs delete": list[Change],
     "jobs run-now": list[Change],
+    "tokens create": MadeToken,
+    "tokens list": list[TokenView],
+    "tokens revoke": list[Change],
     "schedules list": list[ScheduleView],
     "schedules show": ScheduleView,
     "schedules create": ScheduleView,

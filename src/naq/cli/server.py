@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from naq.cli.common import DEFAULT, Common, read_config, refuse_memory, say
 from naq.cli.logs import Format
@@ -13,7 +15,7 @@ def server(
     *,
     host: str | None = None,
     port: int | None = None,
-    db: str | None = None,
+    db: Annotated[str | None, Parameter(name=["--db", "--database"])] = None,
     auth: Literal["off", "tokens", "proxy"] | None = None,
     path_prefix: str | None = None,
     insecure: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -17,11 +18,12 @@ from naq.config import Config
 from naq.config.server import ServerConfig
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.job import new_id
-from naq.server.access import tokens
+from naq.server.access import idempotency, tokens
 from naq.server.access.identify import Identifier
 from naq.server.access.rates import Rates
 from naq.server.access.redact import Redactor
 from naq.server.breaker import Breaker
+from naq.server.bulk.runner import Runner
 from naq.server.ingest.service import Ingest
 from naq.server.live.hub import Hub
 from naq.server.problems import Problem
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("naq.server")
 
+PRUNE: Final = 3600.0  # seconds between two removals of what is not needed any more
 PATIENCE: Final = 2.0  # seconds that starting waits for broker and database; then it serves what there is, and says so
 LOOK: Final = 2.0  # seconds that a probe waits
 _AGAIN: Final = 1.0  # seconds between two attempts to reach what was away at the start
@@ -66,6 +69,7 @@ class Core:
         self.rates: Final = Rates(settings)
         self.identifier: Final = Identifier(self)
         self.hub: Final = Hub(self)
+        self.bulk: Final = Runner(self)
         self.ingest: Ingest | None = None
         self.stopping = False
         self._signer: Signer | None = None
@@ -227,6 +231,16 @@ class Core:
         if self._store is not None and self._backend is not None and self.ingest is None:
             self.ingest = Ingest(self._backend, self._store, self.config, hide=self._hide)
             self.spawn(self.ingest.run(), "ingest")
+            self.spawn(self.bulk.watch(), "bulk")
+            self.spawn(self._prune(), "prune")
+
+    async def _prune(self) -> None:
+        """Forget answers that nobody will ask for again, once an hour."""
+        while True:
+            with contextlib.suppress(Problem):
+                async with self.writing() as connection:
+                    await idempotency.prune(connection, ttl=self.settings.idempotency_ttl)
+            await asyncio.sleep(PRUNE)
 
     def _hide(self, _task: str, what: str, text: str) -> str:
         """What may be stored of arguments (their object) and of a result."""

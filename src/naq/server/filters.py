@@ -93,7 +93,7 @@ def read_filter(text: str, *, most: int, pointer: str = "/query/filter") -> Filt
     return Filter(tuple(conditions), " ".join(terms))
 
 
-def _read(  # noqa: PLR0911 - one for each kind of key
+def _read(  # noqa: C901, PLR0911 - one for each kind of key
     key: str | None, value: str, *, negated: bool, quoted: bool
 ) -> list[Condition]:
     """One term as conditions. Raises ValueError with what is wrong."""
@@ -104,6 +104,8 @@ def _read(  # noqa: PLR0911 - one for each kind of key
     if "\0" in value:
         raise ValueError("it has a NUL character")
     if key is None:
+        if value.endswith(":") and not quoted:
+            raise ValueError("there is no value behind it")
         if _ID_LIKE.fullmatch(value) and not quoted:
             return [Begins("id", value, negated)]
         return [Contains("task", value, negated)]

@@ -16,16 +16,33 @@ from starlette_compress import CompressMiddleware
 from naq._version import __version__
 from naq.config import Config
 from naq.config.server import ServerConfig
-from naq.server.api import health, job_actions, jobs, live, workers
+from naq.server.api import (
+    access,
+    artifacts,
+    bulk,
+    errors,
+    health,
+    job_actions,
+    jobs,
+    letters,
+    live,
+    queues,
+    schedules,
+    trends,
+    workers,
+)
 from naq.server.api.document import complete
 from naq.server.api.middleware import Asker, Envelope
 from naq.server.core import Core
 from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
+_NOUNS: Final = (
+    jobs, job_actions, bulk, artifacts, errors, queues, schedules, workers, letters, trends, live, access,
+)  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    *(module.routes.router for module in (jobs, job_actions, workers, live)),
+    *(module.routes.router for module in _NOUNS),
     health.router,
 )
 _ABOUT: Final = (
@@ -57,7 +74,6 @@ def make_app(config: Config, settings: ServerConfig) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        root_path=settings.path_prefix,
     )
     app.state.core = core
     for router in ROUTERS:

@@ -104,7 +104,9 @@ async def _write(core: Core, identity: Identity, request: Request, handler: Hand
 
 
 async def _body(request: Request) -> bytes:
-    return await request.body()
+    """What makes it this request; a file is not read for that, since it may not fit into memory."""
+    kind = request.headers.get("Content-Type", "")
+    return await request.body() if "json" in kind else b""
 
 
 async def _noted(core: Core, identity: Identity, request: Request, handler: Handler, action: str) -> Response:

@@ -40,11 +40,12 @@ def size(core: Core, limit: int | None) -> int:
 def links(request: Request, response: Response, page: Page[Any]) -> None:
     """The same cursors as a header."""
     found: list[str] = []
+    prefix = request.app.state.core.settings.path_prefix
     others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     for rel, cursor in (("next", page.next_cursor), ("prev", page.prev_cursor)):
         if cursor is not None:
             query = urlencode([*others, ("cursor", cursor)])
-            found.append(f'<{request.scope.get("root_path", "")}{request.url.path}?{query}>; rel="{rel}"')
+            found.append(f'<{prefix}{request.url.path}?{query}>; rel="{rel}"')
     if found:
         response.headers["Link"] = ", ".join(found)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from naq.backends.base import WorkerInfo
-from naq.server.api.gate import core_of
+from naq.backends.orders import Order, give
+from naq.server.api.gate import core_of, note
 from naq.server.api.lists import Cursor, Limit, sliced
-from naq.server.api.models import Model, Moment, Page, at_seconds
+from naq.server.api.models import Done, Model, Moment, Page, at_seconds
 from naq.server.api.routes import BROKER, Routes
 from naq.server.names import WorkerId
 from naq.server.problems import Problem
@@ -67,3 +68,29 @@ async def get_worker(request: Request, worker_id: WorkerId) -> WorkerView:
         if one.id == worker_id:
             return WorkerView.of(one)
     raise Problem("not_found", f"no worker {worker_id} runs now")
+
+
+@routes.add("POST", "/workers/{worker_id}/drain", "drainWorker", "Let a worker finish and go", role="operator",
+            problems=("not_found", *BROKER))  # fmt: skip
+async def drain_worker(request: Request, worker_id: WorkerId) -> Done:
+    """It claims nothing more, lets what runs end however long that takes, and ends."""
+    return await _order(request, worker_id, Order.DRAIN, "told to drain")
+
+
+@routes.add("POST", "/workers/{worker_id}/stop", "stopWorker", "Stop a worker", role="operator",
+            problems=("not_found", *BROKER))  # fmt: skip
+async def stop_worker(
+    request: Request,
+    worker_id: WorkerId,
+    now: Annotated[bool, Query(description="Put running jobs back at once.")] = False,
+) -> Done:
+    """What runs has `shutdown_timeout`; what has not ended then goes to another worker."""
+    return await _order(request, worker_id, Order.NOW if now else Order.STOP, "told to stop")
+
+
+async def _order(request: Request, worker_id: str, order: Order, outcome: str) -> Done:
+    async with core_of(request).asking() as backend:
+        if not any(one.id == worker_id for one in await backend.workers()):
+            raise Problem("not_found", f"no worker {worker_id} runs now")
+        await give(backend, worker_id, order)
+    return Done(id=worker_id, done=True, outcome=outcome, audit_id=note(request, after={"order": order.value}))

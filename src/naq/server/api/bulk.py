@@ -1,0 +1,209 @@
+"""Bulk actions."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request, Response
+from pydantic import Field
+
+from naq import clock
+from naq.job import new_id
+from naq.server.access.roles import check
+from naq.server.api.gate import core_of, identity_of, note
+from naq.server.api.job_actions import DryRun
+from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.models import Done, Given, Model, Moment, Page, Total, at
+from naq.server.api.routes import BROKER, Routes
+from naq.server.bulk import rows
+from naq.server.bulk.rows import BulkRow
+from naq.server.bulk.verbs import VERBS, Action
+from naq.server.core import Core
+from naq.server.filters import Filter, read_filter
+from naq.server.names import Id, Token
+from naq.server.problems import Problem, wrong
+from naq.server.store.conditions import Between
+from naq.server.store.queries import jobs
+from naq.server.store.rows import micros
+
+routes = Routes("bulk-actions")
+
+
+class NewBulk(Given):
+    """What to do, and to which jobs: by their ids, or all that a filter fits now. `rate`: jobs a second."""
+
+    action: Action
+    filter: Annotated[str | None, Field(min_length=1, max_length=4000, examples=["state:failed queue:mail"])] = None
+    ids: Annotated[list[Token] | None, Field(min_length=1, max_length=10_000)] = None
+    name: str = Field(default="", max_length=100)
+    rate: Annotated[int | None, Field(ge=1, le=100_000)] = None
+
+
+class Failure(Model):
+    """A job to which it could not be done."""
+
+    id: str
+    reason: str
+
+
+class BulkView(Model):
+    """A bulk action and how far it has come."""
+
+    id: str
+    name: str
+    action: str
+    filter: str
+    ids: int | None
+    rate: int | None
+    state: Literal["running", "finished", "aborted"]
+    created_at: Moment | None
+    created_by: str
+    finished_at: Moment | None
+    total: Total | None
+    done: int
+    skipped: int
+    failed: int
+    failures: list[Failure]
+
+    @classmethod
+    def of(cls, row: BulkRow, cap: int) -> BulkView:
+        """As it is shown."""
+        state: Any = row.state
+        of_filter = row.ids is None
+        relation: Any = "at_least" if of_filter and (row.total or 0) >= cap else "exact"
+        return cls(
+            id=row.id, name=row.name, action=row.action, filter=row.filter,
+            ids=None if row.ids is None else len(json.loads(row.ids)), rate=row.rate, state=state,
+            created_at=at(row.created_at), created_by=row.created_by, finished_at=at(row.finished_at),
+            total=None if row.total is None else Total(value=row.total, relation=relation), done=row.done,
+            skipped=row.skipped, failed=row.failed, failures=json.loads(row.failures),
+        )  # fmt: skip
+
+
+class Preview(Model):
+    """What it would do: how many fit by state, and which of these states it can be done in."""
+
+    states: dict[str, Total]
+    within: list[str]
+    total: Total
+
+
+@routes.add("POST", "/bulk-actions/preview", "previewBulk", "Say what a bulk action would do", role="operator",
+            problems=("invalid_filter",))  # fmt: skip
+async def preview(request: Request, new: NewBulk) -> Preview:
+    """Counted up to `server_count_cap`; does nothing."""
+    core = core_of(request)
+    wanted = _read(core, new)
+    cap = core.settings.count_cap
+    if new.ids is not None:
+        return Preview(
+            states={}, within=sorted(VERBS[new.action].within), total=Total(value=len(new.ids), relation="exact")
+        )
+    async with core.reading() as connection:
+        states = await jobs.count_states(connection, wanted.conditions, cap=cap)
+        total = await jobs.count(connection, wanted.conditions, cap=cap)
+    return Preview(
+        states={name: _total(count, cap) for name, count in states.items() if count},
+        within=sorted(VERBS[new.action].within),
+        total=_total(total, cap),
+    )
+
+
+@routes.add("POST", "/bulk-actions", "createBulk", "Begin a bulk action", role="operator", policy="bulk", status=202,
+            problems=("invalid_filter", *BROKER))  # fmt: skip
+async def create(request: Request, response: Response, new: NewBulk, dry_run: DryRun = False) -> BulkView:
+    """The filter is frozen: jobs that are made from now on are left alone. `delete` needs the role admin."""
+    core, identity = core_of(request), identity_of(request)
+    if new.action == "delete":
+        check(identity, "admin")
+    wanted = _read(core, new)
+    now = micros(clock.now())
+    frozen = (*wanted.conditions, Between("created_at", None, now))
+    if new.ids is not None:
+        total = len(new.ids)
+    else:
+        async with core.reading() as connection:
+            total = await jobs.count(connection, frozen, cap=core.settings.count_cap)
+    row = BulkRow(
+        id=new_id(), name=new.name, action=new.action, filter=wanted.text,
+        ids=None if new.ids is None else json.dumps(list(dict.fromkeys(new.ids))), before_at=now, rate=new.rate,
+        state="running", created_at=now, created_by=identity.name, finished_at=None, total=total, done=0, skipped=0,
+        failed=0, failures="[]", place=None,
+    )  # fmt: skip
+    if not dry_run:
+        async with core.asking():
+            pass  # who begins while the broker is away is told so
+        async with core.writing() as connection:
+            await rows.add(connection, row)
+        core.bulk.begin(row.id)
+        response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/bulk-actions/{row.id}"
+    note(
+        request, target=row.id, after={"action": new.action, "filter": wanted.text, "total": total, "dry_run": dry_run}
+    )
+    return BulkView.of(row, core.settings.count_cap)
+
+
+@routes.add("GET", "/bulk-actions", "listBulk", "List bulk actions", problems=("cursor_invalid", "cursor_mismatch"))
+async def list_bulk(
+    request: Request,
+    response: Response,
+    state: Annotated[Literal["running", "finished", "aborted"] | None, Query()] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Page[BulkView]:
+    """The newest first."""
+    core = core_of(request)
+    most, about = size(core, limit), f"bulk {state}"
+    place: Any = None if cursor is None else tuple(core.signer.place(cursor, about))
+    async with core.reading() as connection:
+        found = await rows.page(connection, state=state, after=place, limit=most + 1)
+    shown = found[:most]
+    after = core.signer.cursor(about, [shown[-1].created_at, shown[-1].id]) if len(found) > most else None
+    page = Page(items=[BulkView.of(row, core.settings.count_cap) for row in shown], next_cursor=after)
+    links(request, response, page)
+    return page
+
+
+@routes.add("GET", "/bulk-actions/{bulk_id}", "getBulk", "Show a bulk action", problems=("not_found",))
+async def get_bulk(request: Request, bulk_id: Id) -> BulkView:
+    """How far it has come, and what failed."""
+    core = core_of(request)
+    return BulkView.of(await _get(core, bulk_id), core.settings.count_cap)
+
+
+@routes.add("POST", "/bulk-actions/{bulk_id}/abort", "abortBulk", "Break off a bulk action", role="operator",
+            problems=("not_found", "wrong_state"))  # fmt: skip
+async def abort(request: Request, bulk_id: Id) -> Done:
+    """The page that is being done comes to its end; nothing is undone."""
+    core = core_of(request)
+    row = await _get(core, bulk_id)
+    async with core.writing() as connection:
+        done = await rows.abort(connection, bulk_id)
+    if not done:
+        raise Problem("wrong_state", f"it is {row.state}", params={"state": row.state})
+    entry = note(request, before={"state": row.state, "done": row.done})
+    return Done(id=bulk_id, done=True, outcome="aborted", audit_id=entry)
+
+
+async def _get(core: Core, bulk_id: str) -> BulkRow:
+    async with core.reading() as connection:
+        row = await rows.get(connection, bulk_id)
+    if row is None:
+        raise Problem("not_found", f"there is no bulk action {bulk_id}")
+    return row
+
+
+def _read(core: Core, new: NewBulk) -> Filter:
+    if (new.ids is None) == (new.filter is None):
+        raise wrong("/ids", "give ids or a filter, one of them")
+    if new.ids is not None and len(new.ids) > core.settings.bulk_ids:
+        raise wrong("/ids", f"more than {core.settings.bulk_ids}: use a filter")
+    found = read_filter(new.filter or "", most=core.settings.filter_terms, pointer="/filter")
+    if new.filter is not None and not found.conditions:
+        raise wrong("/filter", "it asks for nothing, and so for everything: say which jobs")
+    return found
+
+
+def _total(count: int, cap: int) -> Total:
+    return Total(value=count, relation="at_least" if count >= cap else "exact")

@@ -1,0 +1,205 @@
+"""Numbers: how things are, and how they were. From rollups, so that none of them looks at jobs."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+
+from naq import clock
+from naq.server.api.gate import core_of
+from naq.server.api.job_views import JobItem, ms
+from naq.server.api.models import Model, Moment, Page, at
+from naq.server.api.routes import BROKER, Routes
+from naq.server.names import TASK
+from naq.server.store.conditions import Among, Begins, Contains, JobQuery
+from naq.server.store.queries import fleet, jobs, trends
+from naq.server.store.queries.trends import Point
+from naq.server.store.rows import MICRO, micros
+
+routes = Routes("stats")
+Window = Annotated[int, Query(ge=60, le=62 * 86400, description="How far back, in seconds.")]
+Scope = Annotated[Literal["all", "task", "queue"], Query()]
+_FEW = 10  # of each kind in a search
+
+
+class TrendPoint(Model):
+    """A step: what happened in it, and percentiles of what ended in it (at most a quarter above the true value)."""
+
+    at: Moment | None
+    counts: dict[str, int]
+    run_p50_ms: int | None
+    run_p95_ms: int | None
+    wait_p50_ms: int | None
+    wait_p95_ms: int | None
+
+    @classmethod
+    def of(cls, point: Point) -> TrendPoint:
+        """As it is shown."""
+        return cls(
+            at=at(point.at), counts=point.counts, run_p50_ms=ms(point.run_p50_us), run_p95_ms=ms(point.run_p95_us),
+            wait_p50_ms=ms(point.wait_p50_us), wait_p95_ms=ms(point.wait_p95_us),
+        )  # fmt: skip
+
+
+class Series(Model):
+    """A chart."""
+
+    step_s: int
+    points: list[TrendPoint]
+
+
+class Totals(Model):
+    """What a task or a queue did over the window; averages in milliseconds."""
+
+    name: str
+    counts: dict[str, int]
+    run_avg_ms: int | None
+    wait_avg_ms: int | None
+
+
+class Overview(Model):
+    """How things are: what waits and runs, who works, what ended within the window, what needs a person."""
+
+    at: Moment | None
+    window_s: int
+    queued: int
+    running: int
+    scheduled: int
+    blocked: int
+    slots: int
+    workers: int
+    oldest_queued_at: Moment | None
+    ended: dict[str, int]
+    ended_before: dict[str, int]
+    paused: list[str]
+    unserved: list[str]
+    ingest_lag_s: float | None
+
+
+class Bucket(Model):
+    """So many took at most so long, and longer than the one before."""
+
+    upto_ms: int
+    count: int
+
+
+class Found(Model):
+    """What a search found, a few of each kind."""
+
+    jobs: list[JobItem]
+    tasks: list[str]
+    queues: list[str]
+    workers: list[str]
+
+
+@routes.add("GET", "/trends", "getTrends", "Show a chart")
+async def get_trends(
+    request: Request,
+    window_s: Window = 3600,
+    scope: Scope = "all",
+    name: Annotated[str, Query(max_length=200, pattern=rf"^$|{TASK}|^[A-Za-z0-9_-]{{1,64}}$")] = "",
+) -> Series:
+    """Counts and percentiles by step: of all, of a task, or of a queue."""
+    until = micros(clock.now())
+    since = until - window_s * MICRO
+    step = trends.step_for(since, until)
+    async with core_of(request).reading() as connection:
+        points = await trends.series(connection, since=since, until=until, step=step, scope=scope, name=name)
+    return Series(step_s=step, points=[TrendPoint.of(point) for point in points])
+
+
+@routes.add("GET", "/stats", "getStats", "Compare tasks or queues")
+async def get_stats(
+    request: Request, window_s: Window = 86400, scope: Annotated[Literal["task", "queue"], Query()] = "task"
+) -> Page[Totals]:
+    """What each did over the window, by name."""
+    until = micros(clock.now())
+    async with core_of(request).reading() as connection:
+        found = await trends.totals(connection, since=until - window_s * MICRO, until=until, scope=scope)
+    return Page(items=[_totals(one) for one in found])
+
+
+@routes.add("GET", "/durations", "getDurations", "Show how long jobs take")
+async def get_durations(
+    request: Request,
+    window_s: Window = 86400,
+    scope: Scope = "all",
+    name: Annotated[str, Query(max_length=200, pattern=rf"^$|{TASK}|^[A-Za-z0-9_-]{{1,64}}$")] = "",
+    measure: Annotated[Literal["run", "wait"], Query()] = "run",
+) -> Page[Bucket]:
+    """A histogram of runs, or of waits, on a logarithmic scale."""
+    until = micros(clock.now())
+    async with core_of(request).reading() as connection:
+        found = await trends.spread(
+            connection, since=until - window_s * MICRO, until=until, scope=scope, name=name, measure=measure
+        )
+    return Page(items=[Bucket(upto_ms=ms(end) or 0, count=count) for end, count in found])
+
+
+@routes.add("GET", "/overview", "getOverview", "Show how things are", problems=BROKER)
+async def get_overview(request: Request, window_s: Window = 3600) -> Overview:
+    """The first page, in one call."""
+    core = core_of(request)
+    until = micros(clock.now())
+    since = until - window_s * MICRO
+    async with core.asking() as backend:
+        stats, workers = await backend.stats(), await backend.workers()
+    async with core.reading() as connection:
+        ended = await trends.totals(connection, since=since, until=until, scope="all")
+        before = await trends.totals(connection, since=since - window_s * MICRO, until=since, scope="all")
+        oldest = await fleet.oldest(connection)
+    served = {queue for worker in workers for queue in worker.queues}
+    lag = None if core.ingest is None else core.ingest.lag()
+    return Overview(
+        at=at(until), window_s=window_s,
+        queued=sum(one.queued for one in stats), running=sum(one.running for one in stats),
+        scheduled=sum(one.scheduled for one in stats), blocked=sum(one.blocked for one in stats),
+        slots=sum(worker.concurrency for worker in workers), workers=len(workers), oldest_queued_at=at(oldest),
+        ended=ended[0].counts if ended else {}, ended_before=before[0].counts if before else {},
+        paused=[one.queue for one in stats if one.paused],
+        unserved=[one.queue for one in stats if one.queued and one.queue not in served],
+        ingest_lag_s=None if lag is None or not lag.leading else round(lag.seconds, 3),
+    )  # fmt: skip
+
+
+@routes.add("GET", "/search", "search", "Find something by its name or id", problems=BROKER)
+async def search(
+    request: Request,
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=100,
+            pattern=r"^[^\x00]+$",
+            description="The beginning of an id, or part of a name.",
+        ),
+    ],
+) -> Found:
+    """A few jobs, tasks, queues and workers."""
+    core = core_of(request)
+    folded = q.casefold()
+    is_id = re.fullmatch(r"[A-Za-z0-9_-]{3,64}", q) is not None
+    async with core.reading() as connection:
+        exact = await jobs.find(connection, JobQuery(conditions=(Among("id", (q,)),), limit=1))
+        begins = await jobs.find(connection, JobQuery(conditions=(Begins("id", q),), limit=_FEW)) if is_id else None
+        named = await jobs.find(connection, JobQuery(conditions=(Contains("task", q),), limit=_FEW))
+        tasks = await fleet.find_tasks(connection)
+        queues = await fleet.find_queues(connection)
+        workers = await fleet.find_workers(connection)
+    rows = {row.id: row for page in (exact, begins, named) if page is not None for row in page.jobs}
+    return Found(
+        jobs=[JobItem.of(row, core.redact) for row in list(rows.values())[:_FEW]],
+        tasks=[one.name for one in tasks if folded in one.name.casefold()][:_FEW],
+        queues=[one.name for one in queues if folded in one.name.casefold()][:_FEW],
+        workers=[one.id for one in workers if folded in one.id.casefold()][:_FEW],
+    )
+
+
+def _totals(one: Any) -> Totals:
+    done = sum(count for what, count in one.counts.items() if what not in {"created", "retrying"})
+    return Totals(
+        name=one.name, counts=one.counts, run_avg_ms=ms(one.run_us // done) if done else None,
+        wait_avg_ms=ms(one.wait_us // done) if done else None,
+    )  # fmt: skip

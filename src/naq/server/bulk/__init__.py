@@ -1,0 +1,1 @@
+"""The same done to many jobs: followed, slowed down, broken off, gone on with after a restart."""

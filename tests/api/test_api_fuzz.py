@@ -1,0 +1,71 @@
+"""The whole document, tried out: no answer of 5xx, none that the document does not declare, none of another form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+import schemathesis
+from api_tools import Served, serving
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from naq.config import Config
+from naq.config.server import ServerConfig
+from naq.server.api.app import make_app
+from naq.testing.broker import bundled_server
+
+EXAMPLES = 5  # of each operation: enough to find what is wrong with its form, few enough for CI
+DOCUMENT = make_app(Config(broker_url="memory:"), ServerConfig()).openapi()
+#: A stream has no end; what it says is tested by itself.
+SCHEMA: Any = schemathesis.openapi.from_dict(DOCUMENT).exclude(operation_id="streamEvents")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    """A server and a broker of their own, with jobs of every kind."""
+    with bundled_server() as nats:
+        config = Config(broker_url=nats.url, namespace="fuzz")
+        with serving(config, tmp_path_factory.mktemp("fuzz"), auth="tokens", admin_password="never") as one:
+            yield one
+
+
+@pytest.fixture(scope="module")
+def admin(fuzzed: Served) -> str:
+    return fuzzed.token("admin")
+
+
+def not_an_error(_context: Any, response: Any, _case: Any) -> None:
+    assert response.status_code < 500, response.text
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_operation_answers_as_the_document_says(case: Any, fuzzed: Served, admin: str) -> None:
+    checks: list[Callable[..., Any]] = [
+        not_an_error, status_code_conformance, content_type_conformance, response_schema_conformance,
+    ]  # fmt: skip
+    case.call_and_validate(base_url=fuzzed.url, headers={"Authorization": f"Bearer {admin}"}, checks=checks, timeout=30)
+
+
+def test_the_document_is_whole() -> None:
+    names: list[str] = []
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            names.append(operation["operationId"])
+            assert operation["summary"], (method, path)
+            assert operation["tags"], (method, path)
+            if path.startswith("/api/"):
+                assert {"401", "403", "422", "429", "500", "503"} <= set(operation["responses"]), (method, path)
+    assert len(names) == len(set(names)) > 60
