@@ -77,7 +77,7 @@ async def _load(backend: Backend, count: int, seed: int) -> None:
 async def _job(backend: Backend, n: int, seed: int) -> None:
     stored: Any = backend
     job_id = new_id()
-    begun = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w"}
+    begun: dict[str, Any] = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w"}
     error = AttemptError(type="E", message=f"no {n}", attempt=1, at=NOW + n)
     line = {"at": NOW, "level": "INFO", "logger": "x", "text": "hello"}
     events = [told("started", job_id, NOW + n, **begun)]

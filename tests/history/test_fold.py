@@ -42,17 +42,19 @@ LIFE = "01JC4N9W2V00000000000000AA"
 
 def life(job_id: str = LIFE) -> list[Event]:
     """A job that fails, is tried again, fails for good, is run again, and succeeds."""
-    again = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w-1"}
+    again: dict[str, Any] = {"task": "shop.send", "run": 1, "attempt": 1, "worker": "w-1"}
     first = failure(1, at=NOW + 2)
+    second: dict[str, Any] = again | {"attempt": 2}
+    third: dict[str, Any] = again | {"run": 2, "attempt": 1}
     return [
         told("started", job_id, NOW + 1, **again),
-        told("log", job_id, NOW + 1.5, run=1, attempt=1, lines=[LINE], dropped=3),
+        told("log", job_id, NOW + 1.5, "mail", run=1, attempt=1, lines=[LINE], dropped=3),
         told("attempt_failed", job_id, NOW + 2, **again, error=msgspec.to_builtins(first), next_in=5.0),
-        told("started", job_id, NOW + 7, **(again | {"attempt": 2})),
+        told("started", job_id, NOW + 7, **second),
         told("progress", job_id, NOW + 8, run=1, attempt=2, value=0.5, message="half"),
         ended(record(id=job_id, state=JobState.FAILED, attempt=2, errors=[first, failure(2, at=NOW + 9)],
                      started_at=NOW + 7, finished_at=NOW + 9, tags={"team": "a"})),
-        told("started", job_id, NOW + 20, **(again | {"run": 2, "attempt": 1})),
+        told("started", job_id, NOW + 20, **third),
         told("metric", job_id, NOW + 20.5, run=2, attempt=1, name="rows", value=3.0),
         ended(record(id=job_id, run=2, attempt=1, result=msgspec.Raw(b'{"n":1}'), started_at=NOW + 20,
                      finished_at=NOW + 21, tags={"team": "a"})),

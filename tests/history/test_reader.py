@@ -194,7 +194,8 @@ def test_one_leads_and_another_takes_over(url: str, monkeypatch: pytest.MonkeyPa
 
 def spec(**fields: Any) -> JobSpec:
     payload = b'{"v":1,"task":"shop.send","args":[1,"a"],"kwargs":{"x":null},"at":1790000000.0}'
-    return JobSpec(**({"id": new_id(), "payload": payload, "queue": "mail"} | fields))
+    given: dict[str, Any] = {"id": new_id(), "payload": payload, "queue": "mail"}
+    return JobSpec(**(given | fields))
 
 
 class TestWaiting:
@@ -203,7 +204,7 @@ class TestWaiting:
     def test_they_are_known_and_their_records_win(self, url: str) -> None:
         async def main(rig: Rig) -> None:
             await rig.backend.open(["mail"])
-            waiting = Waiting(rig.backend, rig.store)
+            waiting = Waiting(rig.backend, rig.store, "test")
             later = clock.now() + 3600
             specs = [
                 spec(),
@@ -234,7 +235,7 @@ class TestWaiting:
         async def main(rig: Rig) -> None:
             with FakeClock() as fake:
                 await rig.backend.open(["mail"])
-                waiting = Waiting(rig.backend, rig.store)
+                waiting = Waiting(rig.backend, rig.store, "test")
                 await rig.backend.enqueue([spec() for _ in range(3)])
                 kept = spec(queue="other")
                 await rig.backend.enqueue([kept])

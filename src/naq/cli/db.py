@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -13,6 +13,9 @@ from naq.cli.db_text import DatabaseState, Pruning, Revision
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
+
+if TYPE_CHECKING:
+    from naq.server.store.retention import Pruned, Retention
 
 app = make_group("db", "The tables of the history: bring them up to date, compare them, prune them.")
 
@@ -145,8 +148,6 @@ def prune(
     """
     import asyncio
 
-    from naq.server.store.retention import Pruned, Retention
-
     kept = _retention(older_than, state, keep)
     url = _url(database)
 
@@ -161,7 +162,6 @@ def prune(
         finally:
             await store.close()
 
-    assert isinstance(kept, Retention)
     due = asyncio.run(act(True))
     if not consent.dry_run and (due.jobs == 0 or agree(consent, f"Remove {_about(due.jobs)} from {_shown(url)}?")):
         due = asyncio.run(act(False))
@@ -171,7 +171,7 @@ def prune(
     print_item(view, [(word, _about(view.jobs))], common, name="jobs")
 
 
-def _retention(older_than: str | None, states: list[str] | None, keep: int | None) -> object:
+def _retention(older_than: str | None, states: list[str] | None, keep: int | None) -> Retention:
     from msgspec.structs import replace
 
     from naq.config.fields import read_seconds

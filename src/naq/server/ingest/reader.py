@@ -26,7 +26,7 @@ from naq.server.ingest.said import AttemptFailed, Said, Unreadable, read
 from naq.server.store import Store, bulk
 from naq.server.store.rows import InvalidRow, micros
 from naq.server.store.tables import cursors
-from naq.server.store.write import load, save
+from naq.server.store.write import load, lock, save
 
 if TYPE_CHECKING:
     from naq.server.store.changes import Changes
@@ -35,6 +35,10 @@ log = logging.getLogger("naq.server.ingest")
 
 BATCH: Final = 1_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
 MAX_DATA: Final = 65_536  # bytes kept of an event that is none
+
+
+Read = tuple[str, Event, "Said | Unreadable | None"]
+"""An event with its cursor, and what it says."""
 
 
 class Place(Struct, frozen=True):
@@ -83,7 +87,7 @@ class Reader:
         self._name = config.namespace
         self.place = Place()
         self.ahead = 0  # events behind the cursor at the last look
-        self._next: asyncio.Task[list[tuple[str, Event]]] | None = None
+        self._next: asyncio.Task[list[Read]] | None = None
         self._checked = False
 
     async def find_place(self) -> None:
@@ -139,14 +143,15 @@ class Reader:
             self.forget()
             raise
 
-    async def _read(self, after: str | None, wait: float) -> list[tuple[str, Event]]:
-        return await self._backend.read(after=after, limit=BATCH, wait=wait)
+    async def _read(self, after: str | None, wait: float) -> list[Read]:
+        """The next events and what they say: read while the database is busy with those before them."""
+        found = await self._backend.read(after=after, limit=BATCH, wait=wait)
+        return [(cursor, event, _said(self._config, event)) for cursor, event in found]
 
-    async def _write(self, events: Sequence[tuple[str, Event]]) -> Batch | None:
+    async def _write(self, events: Sequence[Read]) -> Batch | None:
         """Write `events`, halving them where the database refuses the data, down to the one that it refuses."""
-        read = [(cursor, event, _said(self._config, event)) for cursor, event in events]
         try:
-            return await self._commit(read)
+            return await self._commit(events)
         except Moved:
             log.info("another server has written meanwhile")
             self.forget()
@@ -156,11 +161,11 @@ class Reader:
                 half = len(events) // 2
                 first = await self._write(events[:half])
                 return first and await self._write(events[half:])
-            cursor, event, _ = read[0]
+            cursor, event, _ = events[0]
             log.exception("event %s of job %s was refused by the database", cursor, event.job_id)
             return await self._commit([(cursor, event, Unreadable(f"the database refused it: {error.orig}"))])
 
-    async def _commit(self, read: Sequence[tuple[str, Event, Said | Unreadable | None]]) -> Batch:
+    async def _commit(self, read: Sequence[Read]) -> Batch:
         """One transaction: the rows, and how far they go."""
         ids: dict[str, None] = {}
         attempted: dict[str, None] = {}
@@ -177,7 +182,7 @@ class Reader:
                 attempted[event.job_id] = None
         now = micros(clock.now())
         async with self._store.writing() as connection:
-            place = await _read_place(connection, self._name, lock=True)
+            place = await _read_place(connection, self._name, held=True)
             if place != self.place:
                 raise Moved
             changes = await load(connection, ids, attempted)
@@ -206,7 +211,7 @@ class Reader:
         """Note that the log `which` is read from its retained start; of several servers one does."""
         now = micros(clock.now())
         async with self._store.writing() as connection:
-            place = await _read_place(connection, self._name, lock=True)
+            place = await _read_place(connection, self._name, held=True)
             if place == self.place and not place.log:
                 columns = ("name", "log", "at", "events", "invalid", "restarts", "saved_at")
                 row = (self._name, which, 0, 0, 0, 0, now)
@@ -236,11 +241,12 @@ def _invalid(cursor: str, event: Event, error: Unreadable, now: int) -> InvalidR
     )
 
 
-async def _read_place(connection: AsyncConnection, name: str, *, lock: bool = False) -> Place:
-    asked = select(cursors.c.log, cursors.c.cursor, cursors.c.at, cursors.c.events, cursors.c.invalid)
-    asked = asked.where(cursors.c.name == name)
-    row = (await connection.execute(asked.with_for_update() if lock else asked)).one_or_none()
-    return Place() if row is None else Place(*row)
+async def _read_place(connection: AsyncConnection, name: str, *, held: bool = False) -> Place:
+    if held:
+        row = await lock(connection, name)
+    else:
+        row = (await connection.execute(select(cursors).where(cursors.c.name == name))).one_or_none()
+    return Place() if row is None else Place(row.log, row.cursor, row.at, row.events, row.invalid)
 
 
 async def _keep(connection: AsyncConnection, name: str, place: Place, now: int) -> None:

@@ -62,7 +62,7 @@ class Ingest:
     def __init__(self, backend: Backend, store: Store, config: Config, *, hide: Hide | None = None) -> None:
         self._backend = backend
         self._reader = Reader(backend, store, config, hide=hide)
-        self._waiting = Waiting(backend, store, hide=hide)
+        self._waiting = Waiting(backend, store, config.namespace, hide=hide)
         self._presence = Presence(backend, store)
         self._holder = new_id()
         self._until = 0.0  # monotonic seconds to which the leadership holds

@@ -26,7 +26,7 @@ from naq.server.store import Store
 from naq.server.store.changes import Changes
 from naq.server.store.rows import micros
 from naq.server.store.tables import jobs
-from naq.server.store.write import load, save
+from naq.server.store.write import load, lock, save
 
 log = logging.getLogger("naq.server.ingest")
 
@@ -49,7 +49,8 @@ _decode: Final = msgspec.json.Decoder(_Arguments).decode
 class Waiting:
     """Keeps rows of jobs that wait. One task uses it."""
 
-    def __init__(self, backend: Backend, store: Store, *, hide: Hide | None = None) -> None:
+    def __init__(self, backend: Backend, store: Store, namespace: str, *, hide: Hide | None = None) -> None:
+        self._name = namespace
         self._backend = backend
         self._store = store
         self._hide = hide
@@ -76,6 +77,7 @@ class Waiting:
     async def _write(self, specs: Sequence[JobSpec]) -> Changes:
         parents = {parent for spec in specs if (parent := peek(spec.payload).parent)}
         async with self._store.writing() as connection:
+            await lock(connection, self._name)
             changes = await load(connection, {spec.id for spec in specs} | parents, ())
             now = micros(clock.now())
             for spec in specs:
@@ -126,6 +128,7 @@ class Waiting:
         now = micros(clock.now())
         removed = 0
         async with self._store.writing() as connection:
+            await lock(connection, self._name)
             changes = await load(connection, gone, ())
             for job_id in gone:
                 row = changes.jobs.get(job_id)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,10 +25,10 @@ async def insert(
     connection: AsyncConnection,
     table: Table,
     columns: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
+    rows: Sequence[tuple[Any, ...]] | Sequence[Struct],
     conflict: str = "",
 ) -> None:
-    """Insert `rows`, tuples in the order of `columns`.
+    """Insert `rows`, tuples in the order of `columns`, or structs that have them as their fields.
 
     `conflict` is what happens to a row whose primary key is there: ``NOTHING``, or ``UPDATE SET ...``; "": an error.
     """
@@ -37,9 +39,13 @@ async def insert(
     tail = f" ON CONFLICT ({target}) DO {conflict}" if conflict else ""
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
-        await connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks}){tail}", list(rows))
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks}){tail}",
+            [row if isinstance(row, tuple) else astuple(row) for row in rows],
+        )
         return
-    data = _encode([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+    objects = [dict(zip(columns, row, strict=True)) if isinstance(row, tuple) else row for row in rows]
+    data = _encode(objects).decode()
     await connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT {names}"
         f" FROM json_populate_recordset(NULL::{table.name}, %s::json){tail}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from naq.server.store.rows import MICRO, AttemptRow, EventRow, InvalidRow, JobRo
 
 MINUTE, HOUR = 60, 3600
 STEPS: Final = (MINUTE, HOUR)
+_MINUTE: Final = MINUTE * MICRO
 
 
 class ErrorDelta(Struct):
@@ -56,27 +58,47 @@ class Changes:
         self.tags: list[tuple[str, str, int, str]] = []
         self.errors: dict[str, ErrorDelta] = {}
         self.error_hours: Counter[tuple[str, int]] = Counter()
-        self.rollups: dict[tuple[int, str, str, int, str], Sums] = {}
-        self.durations: Counter[tuple[int, str, str, int, str, int]] = Counter()
+        # By minute, task and queue only, for each job; scopes and hours are made of them once, when it is written.
+        self._sums: dict[tuple[int, str, str, str], Sums] = {}
+        self._spread: Counter[tuple[int, str, str, str, int]] = Counter()
         self.tasks: dict[str, tuple[str, int, int]] = {}
 
     def count(
         self, what: str, at: int, task: str, queue: str, *, run_us: int | None = None, wait_us: int | None = None
     ) -> None:
         """One more of `what` at `at`."""
-        buckets = [(measure, bucket_of(us)) for measure, us in (("run", run_us), ("wait", wait_us)) if us is not None]
-        for step in STEPS:
-            begin = at - at % (step * MICRO)
-            for scope, name in (("all", ""), ("task", task), ("queue", queue)):
-                key = (step, scope, name, begin, what)
-                sums = self.rollups.get(key)
-                if sums is None:
-                    sums = self.rollups[key] = Sums()
-                sums.count += 1
-                sums.run_us += run_us or 0
-                sums.wait_us += wait_us or 0
-                for measure, bucket in buckets:
-                    self.durations[step, scope, name, begin, measure, bucket] += 1
+        minute = at - at % _MINUTE
+        sums = self._sums.get(key := (minute, what, task, queue))
+        if sums is None:
+            sums = self._sums[key] = Sums()
+        sums.count += 1
+        if run_us is not None:
+            sums.run_us += run_us
+            self._spread[minute, task, queue, "run", bucket_of(run_us)] += 1
+        if wait_us is not None:
+            sums.wait_us += wait_us
+            self._spread[minute, task, queue, "wait", bucket_of(wait_us)] += 1
+
+    @property
+    def rollups(self) -> dict[tuple[int, str, str, int, str], Sums]:
+        """What was counted, by step, scope, name, beginning of the step, and what it is."""
+        found: dict[tuple[int, str, str, int, str], Sums] = {}
+        for (minute, what, task, queue), sums in self._sums.items():
+            for step, scope, name, begin in _places(minute, task, queue):
+                total = found.setdefault((step, scope, name, begin, what), Sums())
+                total.count += sums.count
+                total.run_us += sums.run_us
+                total.wait_us += sums.wait_us
+        return found
+
+    @property
+    def durations(self) -> Counter[tuple[int, str, str, int, str, int]]:
+        """How long it took and waited, by step, scope, name, beginning of the step, measure, and bucket."""
+        found: Counter[tuple[int, str, str, int, str, int]] = Counter()
+        for (minute, task, queue, measure, bucket), count in self._spread.items():
+            for step, scope, name, begin in _places(minute, task, queue):
+                found[step, scope, name, begin, measure, bucket] += count
+        return found
 
     def saw_task(self, task: str, queue: str, at: int) -> None:
         """There was a job of `task`."""
@@ -85,6 +107,15 @@ class Changes:
             self.tasks[task] = (queue, at, at)
         else:
             self.tasks[task] = (queue if at >= before[2] else before[0], min(before[1], at), max(before[2], at))
+
+
+def _places(minute: int, task: str, queue: str) -> Iterator[tuple[int, str, str, int]]:
+    """Where a job of `task` in `queue` is counted: step, scope, name, beginning."""
+    for step in STEPS:
+        begin = minute - minute % (step * MICRO)
+        yield step, "all", "", begin
+        yield step, "task", task, begin
+        yield step, "queue", queue, begin
 
 
 _PER_OCTAVE: Final = 4  # buckets of a histogram: a percentile is at most 19 % off

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 from msgspec.structs import astuple
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store import bulk
@@ -13,6 +14,7 @@ from naq.server.store.changes import Changes
 from naq.server.store.rows import AttemptRow, EventRow, InvalidRow, JobRow, LogRow
 from naq.server.store.tables import (
     attempts,
+    cursors,
     durations,
     error_hours,
     errors,
@@ -45,6 +47,18 @@ _SEEN_ERROR: Final = (
 )
 
 
+async def lock(connection: AsyncConnection, name: str) -> Any:
+    """The row of the cursor of the log `name`, held until the transaction ends; None: there is none yet.
+
+    Whoever writes jobs holds it, so that nobody writes over what another has just written.
+    """
+    if connection.dialect.name == "postgresql":
+        # Commits need not reach the disk one by one: what is lost, is lost with its cursor, and read again.
+        await connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    asked = select(cursors).where(cursors.c.name == name).with_for_update()
+    return (await connection.execute(asked)).one_or_none()
+
+
 async def load(connection: AsyncConnection, job_ids: Collection[str], attempted: Collection[str]) -> Changes:
     """What is known of `job_ids`, for changes to begin with, and the attempts kept of those in `attempted`."""
     found = await bulk.among(connection, jobs, JOB_COLUMNS, "id", list(job_ids))
@@ -56,11 +70,13 @@ async def load(connection: AsyncConnection, job_ids: Collection[str], attempted:
 
 
 async def save(connection: AsyncConnection, changes: Changes) -> None:
-    """Write all of `changes`."""
+    """Write all of `changes`; who calls holds what keeps others from making the same rows (`lock`)."""
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # a parent may be among the later rows
-    rows = [astuple(changes.jobs[job_id]) for job_id in changes.touched]
-    await bulk.insert(connection, jobs, JOB_COLUMNS, rows, _UPDATE_JOB)
+    new = [changes.jobs[job_id] for job_id in changes.touched if job_id in changes.new]
+    await bulk.insert(connection, jobs, JOB_COLUMNS, new)
+    known = [changes.jobs[job_id] for job_id in changes.touched if job_id not in changes.new]
+    await bulk.insert(connection, jobs, JOB_COLUMNS, known, _UPDATE_JOB)
     await _all(connection, changes)
     await _sums(connection, changes)
 
@@ -68,9 +84,9 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
 async def _all(connection: AsyncConnection, changes: Changes) -> None:
     """What is kept beside jobs; what is there already stays."""
     same = bulk.NOTHING
-    await bulk.insert(connection, attempts, AttemptRow.__struct_fields__, _tuples(changes.attempts), same)
-    await bulk.insert(connection, logs, LogRow.__struct_fields__, _tuples(changes.logs), same)
-    await bulk.insert(connection, events, EventRow.__struct_fields__, _tuples(changes.events), same)
+    await bulk.insert(connection, attempts, AttemptRow.__struct_fields__, changes.attempts, same)
+    await bulk.insert(connection, logs, LogRow.__struct_fields__, changes.logs, same)
+    await bulk.insert(connection, events, EventRow.__struct_fields__, changes.events, same)
     await bulk.insert(connection, tags, ("name", "value", "created_at", "job_id"), changes.tags, same)
     if changes.invalid:
         rows = [dict(zip(InvalidRow.__struct_fields__, astuple(row), strict=True)) for row in changes.invalid]
@@ -94,7 +110,3 @@ async def _sums(connection: AsyncConnection, changes: Changes) -> None:
     await bulk.insert(
         connection, error_hours, ("fingerprint", "at", "count"), hours, bulk.added(error_hours, ("count",))
     )
-
-
-def _tuples(rows: Sequence[AttemptRow] | Sequence[LogRow] | Sequence[EventRow]) -> list[tuple[object, ...]]:
-    return [astuple(row) for row in rows]

@@ -123,7 +123,7 @@ class TestEvents:
         assert whole.log == before.log
         assert whole.ahead >= standing.ahead
         assert whole.known
-        assert not (await other.standing(str(int(await _end(other)) + 1_000_000))).known
+        assert not (await other.standing(str(int(await other.latest()) + 1_000_000))).known
 
     @scenario
     async def test_waiting_for_the_next(self, bench: Bench) -> None:
