@@ -40,8 +40,6 @@ POINTS: Final = frozenset(
         "outbox.sent",  # they are sent, and still there
         "ingest.before_commit",  # a batch of events is written, and not kept
         "ingest.after_commit",  # it is kept, and nobody has been told
-        "ingest.before_commit",  # a batch of events is written, and not kept
-        "ingest.after_commit",  # it is kept, and nobody has been told
     }
 )
 
