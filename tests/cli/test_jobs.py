@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.cli_tools import Naqs
+from tests.cli.cli_tools import Naqs, running_worker
 
 
 def test_list_by_queue_and_state(worker: Naqs) -> None:
@@ -102,3 +102,23 @@ def test_dead_letters(worker: Naqs) -> None:
     assert worker("jobs", "wait", second, "--json", code=1).json["run"] == 2
     assert worker("dead", "purge", "--queue", "default", "--yes", "-q").lines == [second]
     assert worker("dead", "purge", "--yes").err == "no dead letters\n"
+
+
+def test_edit(naq: Naqs) -> None:
+    job_id = naq("enqueue", "hello", "name=ada", "--in", "1h", "--json").json["id"]
+    app = ("-A", "tasks:app", "--namespace", naq.env["NAQ_NAMESPACE"])
+    assert "no $EDITOR" in naq("jobs", "edit", job_id, code=2).err
+    assert "no JSON" in naq("jobs", "edit", job_id, "--args", "{", code=2).err
+    assert "hello" in naq("jobs", "edit", job_id, "--args", '{"n": "x"}', *app, code=2).err
+    assert naq("jobs", "edit", job_id, "--priority", "high", "--dry-run").out.split()[1:] == ["would", "be", "changed"]
+    assert naq("jobs", "show", job_id, "--json").json["priority"] == "normal"
+    said = naq("jobs", "edit", job_id, "--args", '{"name": "bob", "n": 2}', "--priority", "high", "--json", *app)
+    assert [(change["id"], change["done"], change["outcome"]) for change in said.json] == [(job_id, True, "changed")]
+    code, said_there = naq.on_terminal("jobs", "edit", job_id, "--yes", EDITOR="sed -i s/bob/eve/")
+    assert code == 0, said_there
+    with running_worker(naq):
+        naq("jobs", "run-now", job_id)
+        ended = naq("jobs", "wait", job_id, "--json").json
+    assert (ended["result"], ended["priority"]) == ("hello eve 2", "high")
+    assert "is succeeded" in naq("jobs", "edit", job_id, "--in", "1h", code=4).out
+    assert "not found" in naq("jobs", "edit", "nobody", "--in", "1h", code=3).out

@@ -58,14 +58,14 @@ def edit(letter_id: str, /, *, args: str | None = None, dry_run: bool = False, c
     envelope = _read(letter, config)
     task = envelope.task
     before = Arguments(msgspec.json.decode(envelope.args), msgspec.json.decode(envelope.kwargs))
-    after = _edited(task, before) if args is None else _given(args)
+    after = edited(task, before) if args is None else given(args)
     if after is None:
         say("nothing was changed, and nothing run")
         return Exit.FAILED
     _check(common, envelope, after)
     payload = _write(letter, envelope, config, after)
     if dry_run:
-        sys.stdout.write(_text(after))
+        sys.stdout.write(as_text(after))
         return Exit.DONE
     return report([talk(config, lambda backend: _again(backend, letter_id, payload))], common)
 
@@ -110,7 +110,7 @@ def _write(letter: DeadLetter, envelope: Envelope, config: Config, after: Argume
     )
 
 
-def _given(text: str) -> Arguments:
+def given(text: str) -> Arguments:
     """The arguments in `text`.
 
     Raises:
@@ -142,7 +142,7 @@ def _check(common: Common, envelope: Envelope, after: Arguments) -> None:
     task.versions.signature(envelope.version).decode(args, kwargs)  # they stay of the version that the job is of
 
 
-def _edited(task: str, before: Arguments) -> Arguments | None:
+def edited(task: str, before: Arguments) -> Arguments | None:
     """`before` as a person leaves it in an editor; None where it is as it was, or empty.
 
     Raises:
@@ -155,7 +155,7 @@ def _edited(task: str, before: Arguments) -> Arguments | None:
         )
     with tempfile.TemporaryDirectory(prefix="naq-") as folder:
         path = Path(folder) / f"{task.replace(':', '-')[:60]}.json"
-        path.write_text(_text(before), encoding="utf-8")
+        path.write_text(as_text(before), encoding="utf-8")
         path.chmod(0o600)
         try:
             subprocess.run([*shlex.split(editor), str(path)], check=True)  # noqa: S603 - the person's own editor
@@ -171,5 +171,6 @@ def _edited(task: str, before: Arguments) -> Arguments | None:
     return None if after == before else after
 
 
-def _text(arguments: Arguments) -> str:
+def as_text(arguments: Arguments) -> str:
+    """`arguments` as a person edits them."""
     return msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode() + "\n"

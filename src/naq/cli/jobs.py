@@ -38,6 +38,7 @@ add(app, "naq.cli.tree:tree", "tree", "Draw a job with all that it hangs togethe
 add(app, "naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
 add(app, "naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")
 add(app, "naq.cli.acts:run_now", "run-now", "Put jobs that wait for a time in line at once.")
+add(app, "naq.cli.job_edit:edit", "edit", "Change a job that waits: arguments, time, priority, tags, options.")
 add(app, "naq.cli.acts:delete", "delete", "Remove what is kept of jobs that have ended.")
 add(app, "naq.cli.export:export", "export", "Write jobs as JSON lines.")
 

@@ -50,6 +50,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "jobs retry": list[Change],
     "jobs delete": list[Change],
     "jobs run-now": list[Change],
+    "jobs edit": list[Change],
     "tokens create": MadeToken,
     "tokens list": list[TokenView],
     "tokens revoke": list[Change],

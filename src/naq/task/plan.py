@@ -206,6 +206,14 @@ class Plan:
         """
         return "" if self._limits is None else self._limits.key(args, kwargs)[0]
 
+    def limits(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
+        """The names of the limits that the job of this call falls under; see `Envelope.limits`.
+
+        Raises:
+            ConfigurationError: as `gate`.
+        """
+        return _NO_LIMITS if self._limits is None else self._limits.entries(args, kwargs)
+
     def decode(self, record: JobRecord) -> Any:
         """The value that a succeeded job's record holds.
 

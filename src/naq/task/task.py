@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, ca
 from naq import clock
 from naq.codec.codecs import get_codec
 from naq.codec.streamed import Streamed, is_stream
+from naq.connections import Host
 from naq.context import Context
 from naq.exceptions import ConfigurationError
-from naq.handle import Host, Job
+from naq.handle import Job
 from naq.task.call import Call, send, send_built, send_one, send_one_sync, send_sync
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, Reply
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
-
-import msgspec
-from msgspec import Raw
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, cast
 
 from naq import clock, sync
 from naq.codec.sealing import opened
 from naq.connections import Host, on_bridge, run_now, settings, shared
 from naq.exceptions import (
-    JobCancelled,
-    JobExecutionError,
-    JobExpired,
     JobNotFoundError,
-    NaqException,
-    ParentFailed,
-    ProcessDied,
     ResultTimeout,
-    TaskTimeoutError,
-    WorkerLost,
 )
+from naq.handle.known import item_reader, tasks_of
+from naq.handle.outcome import failure, failure_of
 from naq.inside import reading as inside
 from naq.job import JobRecord, JobState, new_id
 from naq.names import check_token
@@ -31,12 +22,12 @@ from naq.portable import Carried, unpack
 if TYPE_CHECKING:
     from naq.backends.base import Backend, CancelResult
     from naq.codec.streamed import Streamed
+    from naq.handle.edit import Edits
     from naq.inside.notes import Line, Metric, Progress
     from naq.inside.reading import Artifact
     from naq.inside.steps import Step
     from naq.limits.why import Why
     from naq.streaming.reading import Stream
-    from naq.task import Task
     from naq.task.call import Call
     from naq.task.retries import RetryDelay
 
@@ -221,6 +212,34 @@ class Job(Carried, Generic[R_co]):
         """`run_now` for code without an event loop."""
         return sync.run("await job.run_now()", run_now, on_bridge(self._host), self.id)
 
+    async def edit(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Edits]
+    ) -> bool:
+        """Change a job that waits for a time, for its next attempt or for others; whether it was changed.
+
+        False, and nothing done, where it does not wait for any of these (any more): it is in line, runs, has ended, or
+        is not known. What is not given stays. `args` and `kwargs`: what to call its task with instead; giving one
+        replaces both. They are checked against the task where this app has it. `options`: see `Edits`.
+
+        Raises:
+            ConfigurationError: an option that cannot be changed or cannot be; arguments that hold results of other
+                jobs or are pickled; a unique key or limit that would have to follow them and cannot.
+            SerializationError: the arguments do not fit the task, or cannot be encoded.
+            PayloadTooLarge: they make a payload over `max_payload`, or the tags headers over `max_headers`.
+        """
+        from naq.handle.edit import edit_job
+
+        return await edit_job(self._host, self.id, args, kwargs, options, tasks_of(self._call, self._host))
+
+    def edit_sync(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Edits]
+    ) -> bool:
+        """`edit` for code without an event loop."""
+        from naq.handle.edit import edit_job
+
+        tasks = tasks_of(self._call, self._host)
+        return sync.run("await job.edit(...)", edit_job, on_bridge(self._host), self.id, args, kwargs, options, tasks)
+
     def cancel_sync(self, *, tree: bool = False) -> CancelResult:
         """`cancel` for code without an event loop."""
         return sync.run("await job.cancel()", self._cancel, on_bridge(self._host), tree)
@@ -274,6 +293,10 @@ class Job(Carried, Generic[R_co]):
     async def steps(self) -> list[Step]:
         """The durable steps that its latest run has done, in order."""
         return await inside.steps(self._host, self.id)
+
+    def steps_sync(self) -> list[Step]:
+        """`steps` for code without an event loop."""
+        return sync.run("await job.steps()", inside.steps, on_bridge(self._host), self.id)
 
     @staticmethod
     async def fetch_result(job_id: str, nats_url: str | None = None, *, timeout: float | None = None) -> Any:
@@ -356,45 +379,3 @@ def _decode(record: JobRecord) -> Any:
     from naq.task.function import decode_result
 
     return decode_result(record.task, record.result)
-
-
-def item_reader(call: Call[Any] | None, host: Host) -> Callable[[str, Raw], Any]:
-    """What decodes items of a stream: typed where the task is known here, plain JSON where it is not."""
-    if call is not None:
-        signature = call.plan.signature
-        return lambda _, raw: signature.decode_item(raw)
-    tasks: Mapping[str, Task[..., Any]] = getattr(host, "tasks", {})
-
-    def decode(task: str, raw: Raw) -> Any:
-        known = tasks.get(task)
-        return msgspec.json.decode(raw) if known is None else known.signature.decode_item(raw)
-
-    return decode
-
-
-def failure_of(host: Host) -> Callable[[JobRecord], NaqException]:
-    """`failure`, of records as they are stored."""
-    return lambda record: failure(opened(record, record.id, host.config))
-
-
-# An error's type is text from the wire: looked up here, never imported.
-_FAILURES: Final[dict[str, type[JobExecutionError]]] = {
-    f"{kind.__module__}.{kind.__qualname__}": kind
-    for kind in (TaskTimeoutError, WorkerLost, ParentFailed, ProcessDied, JobExpired)
-}
-
-
-def failure(record: JobRecord) -> NaqException:
-    """The exception that says how a job ended that did not succeed."""
-    job = f"task {record.task!r}" if record.task else "a message that names no task"
-    reason = f": {record.reason}" if record.reason else ""
-    if record.state is JobState.CANCELLED:
-        return JobCancelled(f"{job} was cancelled{reason} (job {record.id})", job_id=record.id)
-    error = record.error
-    if record.state is JobState.EXPIRED:
-        text = f"{job} was not started before its expires_at{reason} (job {record.id})"
-        return JobExpired(text, job_id=record.id, error=error)
-    if error is None:
-        return JobExecutionError(f"{job} failed{reason} (job {record.id})", job_id=record.id)
-    text = f"{job} failed at attempt {error.attempt or record.attempt}: {error.type}: {error.message} (job {record.id})"
-    return _FAILURES.get(error.type, JobExecutionError)(text, job_id=record.id, error=error)
