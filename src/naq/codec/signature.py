@@ -59,6 +59,11 @@ class Signature:
         # By the number of positional arguments, or by that and the names. Grows as calls are seen.
         self._shapes: dict[int | tuple[int | str, ...], _Shape | None] = {}
 
+    @property
+    def parameters(self) -> Parameters:
+        """What it takes and gives, for those who describe it."""
+        return self._parameters
+
     @staticmethod
     def _read_parameters(func: Callable[..., Any], task: str) -> Parameters:
         return read_parameters(func, task)

@@ -19,6 +19,7 @@ from naq.inside.ground import set_ground
 from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
 from naq.worker.admission import Renewer
+from naq.worker.describing import Describing
 from naq.worker.dispatching import Dispatching
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
@@ -147,6 +148,7 @@ class Crew:
             *([self._timekeeper] if config.scheduler else ()),
             self._releasing,
             self._dispatching,
+            Describing(backend, config, app),
             *(each for extension in app.extensions if (each := extension.hosted(backend)) is not None),
         ]
         self.lifeline: Final = Lifeline(make_backend, self._keep_alive, queues, url=config.broker_url, first=first)

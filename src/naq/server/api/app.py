@@ -28,6 +28,7 @@ from naq.server.api import (
     live,
     queues,
     schedules,
+    tasks,
     trends,
     workers,
 )
@@ -38,7 +39,7 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    jobs, job_actions, bulk, artifacts, errors, queues, schedules, workers, letters, trends, live, access,
+    jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends, live, access,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

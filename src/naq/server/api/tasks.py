@@ -1,0 +1,131 @@
+"""Tasks: what workers say of them, and what the history knows of their jobs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import Request, Response
+
+from naq.backends.base import Backend
+from naq.exceptions import SerializationError
+from naq.job import Priority
+from naq.server.api.gate import core_of
+from naq.server.api.lists import Cursor, Limit, sliced
+from naq.server.api.models import Model, Moment, Page, at, at_seconds
+from naq.server.api.routes import BROKER, Routes
+from naq.server.names import TaskName
+from naq.server.problems import Problem
+from naq.server.store.queries import fleet
+from naq.server.store.queries.fleet import TaskRow
+from naq.task import describe
+from naq.task.describe import Described, RunsIn
+
+routes = Routes("tasks")
+log = logging.getLogger("naq.server")
+
+
+class TaskItem(Model):
+    """A task. What only its code says is null where no worker has said it within `record_ttl`."""
+
+    name: str
+    queue: str
+    served: bool
+    priority: Priority | None
+    version: int | None
+    timeout_ms: int | None
+    max_attempts: int | None
+    runs_in: RunsIn | None
+    signature: str | None
+    app: str | None
+    described_at: Moment | None
+    first_job_at: Moment | None
+    last_job_at: Moment | None
+
+
+class TaskDetail(TaskItem):
+    """A task, whole. `arguments` is the JSON Schema of an object with a property a parameter; those that may be given
+    by position are in its ``x-positional``.
+    """  # noqa: D205 - one sentence on two lines
+
+    module: str | None
+    help: str | None
+    arguments: dict[str, Any] | None
+    result: dict[str, Any] | None
+    codec: str | None
+
+
+@routes.add("GET", "/tasks", "listTasks", "List tasks", problems=("cursor_invalid", "cursor_mismatch", *BROKER))
+async def list_tasks(
+    request: Request, response: Response, limit: Limit = None, cursor: Cursor = None
+) -> Page[TaskItem]:
+    """Those that workers know, and those of which there were jobs, by name."""
+    core = core_of(request)
+    async with core.asking() as backend:
+        said, served = await _said(backend), await _served(backend)
+    async with core.reading() as connection:
+        known = {row.name: row for row in await fleet.find_tasks(connection)}
+    names = sorted(said.keys() | known.keys())
+    return sliced(
+        core, request, response, names,
+        lambda name: TaskItem(**_shared(name, said.get(name), known.get(name), served)), about="tasks", limit=limit,
+        cursor=cursor, key=lambda name: name,
+    )  # fmt: skip
+
+
+@routes.add("GET", "/tasks/{task}", "getTask", "Show a task", problems=("not_found", *BROKER))
+async def get_task(request: Request, task: TaskName) -> TaskDetail:
+    """With the JSON schema of its arguments, as its workers have said it."""
+    core = core_of(request)
+    async with core.asking() as backend:
+        entry, served = await backend.entry(describe.KIND, describe.key_of(task)), await _served(backend)
+    found = None if entry is None else describe.decode(entry.value)
+    async with core.reading() as connection:
+        row = next((one for one in await fleet.find_tasks(connection) if one.name == task), None)
+    if found is None and row is None:
+        raise Problem("not_found", f"no worker has said that it knows a task {task!r}, and there was no job of it")
+    return TaskDetail(
+        **_shared(task, found, row, served),
+        module=None if found is None else found.module,
+        help=None if found is None else found.help,
+        arguments=None if found is None else found.arguments,
+        result=None if found is None else found.result,
+        codec=None if found is None else found.codec,
+    )
+
+
+async def _said(backend: Backend) -> dict[str, Described]:
+    found: dict[str, Described] = {}
+    for entry in await backend.entries(describe.KIND):
+        try:
+            one = describe.decode(entry.value)
+        except SerializationError as error:
+            log.warning("what a worker said of a task is left out: %s", error)
+        else:
+            found[one.name] = one
+    return found
+
+
+async def _served(backend: Backend) -> frozenset[str]:
+    """The tasks that workers know that run now, as their words have them."""
+    return frozenset(name for worker in await backend.workers() for name in worker.tasks)
+
+
+def _shared(name: str, said: Described | None, row: TaskRow | None, served: frozenset[str]) -> dict[str, Any]:
+    queue = said.queue if said is not None else row.queue if row is not None else ""
+    timeout = None if said is None or said.timeout is None else round(said.timeout * 1000)
+    return {
+        "name": name,
+        "queue": queue,
+        "served": name.replace(":", ".") in served or name in served,
+        "priority": None if said is None else said.priority,
+        "version": None if said is None else said.version,
+        "timeout_ms": timeout,
+        "max_attempts": None if said is None else said.max_attempts,
+        "runs_in": None if said is None else said.runs_in,
+        "signature": None if said is None else said.signature,
+        "app": None if said is None else said.app,
+        "described_at": None if said is None else at_seconds(said.at),
+        "first_job_at": None if row is None else at(row.first_at),
+        "last_job_at": None if row is None else at(row.last_at),
+    }
