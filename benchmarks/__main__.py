@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks import environment, measure, targets
+from benchmarks.history.database import DATABASES
 from benchmarks.measures.backlog import backlog
 from benchmarks.measures.cli import cli
 from benchmarks.measures.delays import delays
 from benchmarks.measures.drain import drain
 from benchmarks.measures.enqueue import enqueue
+from benchmarks.measures.history import history
 from benchmarks.measures.idle import idle
 from benchmarks.measures.imports import imports
+from benchmarks.measures.ingest import ingest
 from benchmarks.measures.latency import latency
 from benchmarks.measures.memory import memory
 from benchmarks.measures.outbox import outbox
@@ -26,14 +29,18 @@ from benchmarks.registry import SYSTEMS, System, chosen
 JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower peers
 MEMORY_JOBS = 100_000
 LARGEST_BACKLOG = 1_000_000
+INGESTED = 100_000  # records of the burst after which the history is to be level again
+HISTORY = 5_000_000
 OUTBOX_JOBS = 10_000
 MARK, END = "<!-- results -->", "<!-- end of results -->"
-MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli")
+MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli", "ingest")
+OURS = ("ingest", "history")  # there is nothing to compare them with: --only names databases
+LONG = ("history",)  # some ten minutes for each database: not among all
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("command", nargs="?", default="all", choices=[*MEASURES, "all", "setup", "report"])
+    made.add_argument("command", nargs="?", default="all", choices=[*MEASURES, *LONG, "all", "setup", "report"])
     made.add_argument("--jobs", type=int, help=f"jobs of a system of scale 1 (default {JOBS}); smaller is quicker")
     made.add_argument("--rounds", type=int, default=3, help="rounds of each, of which the median counts (default 3)")
     made.add_argument("--only", default="", help=f"systems, by commas: {','.join(SYSTEMS)}")
@@ -58,9 +65,16 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
         "delays": lambda: delays(options.jobs or LARGEST_BACKLOG, 1),
         "idle": lambda: idle(queues, count),
         "import": lambda: imports(count),
+        "ingest": lambda: ingest(databases(options), options.jobs or INGESTED, count),
+        "history": lambda: history(databases(options), options.jobs or HISTORY),
         "outbox": lambda: outbox(options.jobs or OUTBOX_JOBS, count),
         "cli": lambda: cli(count),
     }
+
+
+def databases(options: argparse.Namespace) -> list[str]:
+    """The databases among what --only names."""
+    return [name for name in options.only.split(",") if name in DATABASES]
 
 
 def report(results: Path, into: Path | None) -> None:
@@ -89,7 +103,8 @@ def main() -> int:
     if options.command == "report":
         report(options.json, options.into)
         return 0
-    systems = chosen([name for name in options.only.split(",") if name])
+    named = [name for name in options.only.split(",") if name and name not in DATABASES]
+    systems = [] if options.command in OURS else chosen(named)
     environment.require(peers=any(not system.own for system in systems))
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)  # also where a shell started us in the background, with SIGINT ignored
