@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import count
 from typing import assert_type
 
 import pytest
 
-from naq import CancelResult, ConfigurationError, Job, JobNotFoundError, JobRecord, JobState, Naq, current_context, sync
+from naq import (
+    CancelResult,
+    ConfigurationError,
+    Job,
+    JobExecutionError,
+    JobNotFoundError,
+    JobRecord,
+    JobState,
+    Naq,
+    current_context,
+    sync,
+)
+from naq.exceptions import ScheduleNotFoundError
 from naq.worker import Worker
+from tests.tools import working
 
 DEADLINE = 10.0  # seconds; reached only by a failure
 _numbers = count()
@@ -127,5 +141,51 @@ def test_threads_use_the_twins_beside_an_app_that_is_connected_on_a_loop() -> No
                 assert await asyncio.gather(*calls) == list(range(1, 41))
             worker.stop()
             await running
+
+    asyncio.run(main())
+
+
+def test_schedules_without_a_loop() -> None:
+    app = make()
+
+    @app.task(name="add")
+    def add(a: int) -> int:
+        return a
+
+    made = app.schedules.create_sync("hourly", add.call(2), cron="@hourly")
+    assert [kept.name for kept in app.schedules.list_sync()] == ["hourly"]
+    assert made.pause_sync("for now").paused
+    assert made.upcoming_sync() == []
+    assert not made.resume_sync().paused
+    first, second = made.upcoming_sync(2)
+    assert made.skip_next_sync() == first
+    assert made.upcoming_sync(1) == [second]
+    assert len(made.backfill_sync(first - timedelta(hours=3), first - timedelta(hours=1), dry_run=True)) == 2
+    assert made.edit_sync(cron="@daily").table != made.edit_sync(cron="@hourly").table
+    assert made.info_sync().name == "hourly"
+    assert app.job(made.run_now_sync()).status_sync() is JobState.QUEUED
+    assert made.delete_sync() is True
+    with pytest.raises(ScheduleNotFoundError):
+        made.info_sync()
+
+
+def test_a_stream_without_a_loop() -> None:
+    app = make()
+
+    @app.task(name="upto")
+    async def upto(n: int) -> AsyncGenerator[int | None]:
+        for each in range(n):
+            yield each or None
+        if n > 3:
+            raise ValueError("too far")
+
+    def read(n: int) -> list[int | None]:
+        return list(upto.enqueue_sync(n).stream_sync(timeout=DEADLINE))
+
+    async def main() -> None:
+        async with app, working(app):
+            assert await asyncio.to_thread(read, 3) == [None, 1, 2]
+            with pytest.raises(JobExecutionError, match="too far"):
+                await asyncio.to_thread(read, 4)
 
     asyncio.run(main())

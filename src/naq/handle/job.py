@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from naq.inside.reading import Artifact
     from naq.inside.steps import Step
     from naq.limits.why import Why
-    from naq.streaming.reading import Stream
+    from naq.streaming.reading import Stream, SyncStream
     from naq.task.call import Call
     from naq.task.retries import RetryDelay
 
@@ -254,6 +254,13 @@ class Job(Carried, Generic[R_co]):
         from naq.streaming.reading import Stream
 
         return Stream(self.id, self._host, item_reader(self._call, self._host), failure_of(self._host), timeout)
+
+    def stream_sync(self: Job[Streamed[T]], *, timeout: float | None = None) -> SyncStream[T]:
+        """`stream` for code without an event loop: ``for item in job.stream_sync()``."""
+        from naq.streaming.reading import Stream, SyncStream
+
+        host = on_bridge(self._host)
+        return SyncStream(Stream(self.id, host, item_reader(self._call, self._host), failure_of(host), timeout))
 
     async def progress(self) -> Progress | None:
         """How far it has come, as its task last reported it; None where it has not."""

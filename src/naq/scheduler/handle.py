@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from naq import clock
-from naq.connections import Host
+from naq import clock, sync
+from naq.connections import Host, on_bridge
 from naq.exceptions import ConfigurationError
 from naq.names import check_token
 from naq.scheduler.acts import Acts
@@ -46,10 +46,18 @@ class Schedule:
         """All that is known of it."""
         return await (await self._acts()).get(self.name)
 
+    def info_sync(self) -> Kept:
+        """`info` for code without an event loop."""
+        return sync.run("await schedule.info(...)", self._there.info)
+
     async def upcoming(self, n: int = 5) -> list[datetime]:
         """When its next `n` jobs are due, in UTC, exactly as they will be; empty while it is paused."""
         kept = await self.info()
         return [clock.as_datetime(slot.due) for slot in kept.upcoming(clock.now(), n)]
+
+    def upcoming_sync(self, n: int = 5) -> list[datetime]:
+        """`upcoming` for code without an event loop."""
+        return sync.run("await schedule.upcoming(...)", self._there.upcoming, n)
 
     async def edit(self, call: Call[Any] | None = None, **timing: Unpack[Timing]) -> Kept:
         """Change when (only what is given), or with `call` what it runs. Jobs not due yet follow the new definition.
@@ -66,11 +74,19 @@ class Schedule:
 
         return await acts.change(self.name, move)
 
+    def edit_sync(self, call: Call[Any] | None = None, **timing: Unpack[Timing]) -> Kept:
+        """`edit` for code without an event loop."""
+        return sync.run("await schedule.edit(...)", self._there.edit, call, **timing)
+
     async def pause(self, note: str = "", *, by: str = "") -> Kept:
         """Make no more jobs until `resume`; those that wait for their time are taken back. `note` says why."""
         return await (await self._acts()).change(
             self.name, lambda kept, now: Step(kept) if kept.paused else moves.pause(kept, now, by=by, note=note)
         )
+
+    def pause_sync(self, note: str = "", *, by: str = "") -> Kept:
+        """`pause` for code without an event loop."""
+        return sync.run("await schedule.pause(...)", self._there.pause, note, by=by)
 
     async def resume(self, *, by: str = "") -> Kept:
         """Go on with the first slot from now on; those that passed meanwhile are not made up for."""
@@ -78,14 +94,26 @@ class Schedule:
             self.name, lambda kept, now: moves.resume(kept, now, by=by) if kept.paused else Step(kept)
         )
 
+    def resume_sync(self, *, by: str = "") -> Kept:
+        """`resume` for code without an event loop."""
+        return sync.run("await schedule.resume(...)", self._there.resume, by=by)
+
     async def skip_next(self) -> datetime | None:
         """Leave out the next slot; which one, None where none is to come."""
         at = await (await self._acts()).skip_next(self.name)
         return None if at is None else clock.as_datetime(at)
 
+    def skip_next_sync(self) -> datetime | None:
+        """`skip_next` for code without an event loop."""
+        return sync.run("await schedule.skip_next(...)", self._there.skip_next)
+
     async def run_now(self) -> str:
         """Enqueue its job now, once, beside the slots, which stay as they are; the job's id."""
         return await (await self._acts()).run_now(self.name)
+
+    def run_now_sync(self) -> str:
+        """`run_now` for code without an event loop."""
+        return sync.run("await schedule.run_now(...)", self._there.run_now)
 
     async def backfill(
         self, start: datetime, end: datetime, *, rate: float | None = None, dry_run: bool = False
@@ -100,9 +128,23 @@ class Schedule:
         acts, first, last = await self._acts(), clock.as_timestamp(start), clock.as_timestamp(end)
         return [job_id for _, job_id in await acts.backfill(self.name, first, last, rate=rate, dry_run=dry_run)]
 
+    def backfill_sync(
+        self, start: datetime, end: datetime, *, rate: float | None = None, dry_run: bool = False
+    ) -> list[str]:
+        """`backfill` for code without an event loop."""
+        return sync.run("await schedule.backfill(...)", self._there.backfill, start, end, rate=rate, dry_run=dry_run)
+
     async def delete(self) -> bool:
         """Remove it, and its jobs that wait; what runs goes on. False where there was none."""
         return await (await self._acts()).delete(self.name)
+
+    def delete_sync(self) -> bool:
+        """`delete` for code without an event loop."""
+        return sync.run("await schedule.delete(...)", self._there.delete)
+
+    @property
+    def _there(self) -> Schedule:
+        return Schedule(self.name, on_bridge(self._host))
 
     async def _acts(self) -> Acts:
         return Acts(await self._host.connect(), self._host.config)
@@ -135,9 +177,19 @@ class Schedules:
             )
         return self[name]
 
+    def create_sync(self, name: str, call: Call[Any], **timing: Unpack[Timing]) -> Schedule:
+        """`create` for code without an event loop."""
+        there = Schedules(on_bridge(self._host))
+        sync.run("await schedules.create(...)", there.create, name, call, **timing)
+        return self[name]
+
     async def list(self) -> Sequence[Kept]:
         """Every schedule, by name."""
         return await Acts(await self._host.connect(), self._host.config).all()
+
+    def list_sync(self) -> Sequence[Kept]:
+        """`list` for code without an event loop."""
+        return sync.run("await schedules.list()", Schedules(on_bridge(self._host)).list)
 
     @staticmethod
     def preview(n: int = 5, *, after: float | None = None, name: str = "", **timing: Unpack[Timing]) -> list[Slot]:

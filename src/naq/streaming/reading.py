@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 import msgspec
 from msgspec import Raw
 
-from naq import clock
+from naq import clock, sync
 from naq.exceptions import JobNotFoundError, NaqException, ResultTimeout, StreamRestarted
 from naq.inside.notes import read_note
 from naq.job import JobRecord, JobState
@@ -164,6 +164,23 @@ class Stream(Generic[T]):
 
     def _part(self, event: Event) -> Part:
         return read_note(self._host.config, event, Part)
+
+
+class SyncStream(Generic[T]):
+    """The same for code without an event loop: ``for item in job.stream_sync()``; raises what `Stream` does."""
+
+    def __init__(self, stream: Stream[T]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        """The next item, as soon as it is there."""
+        try:
+            return sync.run("async for item in job.stream()", self._stream.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None
 
 
 def _place(part: Part) -> tuple[int, int, int]:
