@@ -1,0 +1,112 @@
+"""`naq server` as a process, `naq tokens` beside it, and the same API on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2 as httpx
+import pytest
+from api_tools import DEADLINE, events, eventually, next_event, serving
+from history_tools import make_url
+
+from naq.cli.app import run
+from naq.config import Config
+
+
+class Said(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+NAQ = [sys.executable, "-m", "naq"]
+
+
+@pytest.fixture
+def naq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Commands in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*args: str, **environment: str) -> Said:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = run(args)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run_command
+
+
+def test_the_command_serves_lets_streams_go_and_ends(broker: str, tmp_path: Path, naq: Callable[..., Said]) -> None:
+    database = {"NAQ_SERVER_DATABASE": f"sqlite:///{tmp_path}/s.db"}
+    made = naq("tokens", "create", "ann", "--role", "admin", **database)
+    token = made.stdout.strip()
+    assert token.startswith("naq_"), made.stderr
+    environment = os.environ | database | {"NAQ_BROKER_URL": broker, "NAQ_SERVER_AUTH": "tokens"}
+    process = subprocess.Popen([*NAQ, "server", "--port", "0"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if b"naq server on " in line).decode().split()[-1]
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=DEADLINE) as client:
+            assert client.get("/api/v1/me").json()["name"] == "ann"
+            assert client.get("/readyz").json()["ready"] is True
+            with client.stream("GET", "/api/v1/events", params={"topics": "queues"}) as answer:
+                stream = events(answer)
+                next_event(stream, "hello")
+                begun = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                assert next_event(stream, "bye")["reason"] == "stopping"
+        assert process.wait(DEADLINE) in {0, -signal.SIGTERM}
+        assert time.monotonic() - begun < DEADLINE
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+    listed = naq("tokens", "list", "-q", **database).stdout.split()
+    assert naq("tokens", "revoke", *listed, **database).returncode == 0
+    assert "revoked" in naq("tokens", "list", **database).stdout
+
+
+def test_a_public_address_and_a_misspelt_setting_are_refused(naq: Callable[..., Said]) -> None:
+    public = naq("server", "--host", "0.0.0.0")
+    assert (public.returncode, "everybody would be admin" in public.stderr) == (2, True)
+    misspelt = naq("server", NAQ_SERVER_PROT="1")
+    assert (misspelt.returncode, "did you mean 'NAQ_SERVER_PORT'" in misspelt.stderr) == (2, True)
+    wrong = naq("config", "show", NAQ_SERVER_RATE="often")
+    assert (wrong.returncode, "NAQ_SERVER_RATE" in wrong.stderr) == (2, True)
+
+
+def test_the_api_stands_on_postgresql_as_well(broker: str, tmp_path: Path) -> None:
+    with make_url("postgresql", tmp_path) as url:
+        config = Config(broker_url=broker, namespace="postgres")
+        with serving(config, tmp_path, database=url) as served, served.client() as client:
+            key = {"Idempotency-Key": "k"}
+            call = {"task": "shop.add", "args": [1], "delay_ms": 3_600_000, "tags": {"on": "pg"}}
+            first = client.post("/api/v1/jobs", json=call, headers=key)
+            second = client.post("/api/v1/jobs", json=call, headers=key)
+            assert first.json() == second.json()
+            assert client.post("/api/v1/jobs", json={**call, "args": [2]}, headers=key).json()["code"] == "key_reused"
+            which = {"filter": "tag:on=pg state:scheduled"}
+            eventually(lambda: client.get("/api/v1/jobs", params=which).json()["items"], "the job in the history")
+            begun = client.post("/api/v1/bulk-actions", json={"action": "cancel", **which})
+            done = eventually(
+                lambda: (found := client.get(begun.headers["Location"]).json())["state"] == "finished" and found
+            )
+            assert (done["done"], done["failed"]) == (1, 0)
+            made = client.post("/api/v1/tokens", json={"name": "x"}).json()
+            assert client.delete(f"/api/v1/tokens/{made['token']['id']}").json()["done"] is True
+            assert client.get("/api/v1/audit", params={"action": "createBulk"}).json()["items"][0]["status"] == 202
+            for path in ("errors", "stats", "trends", "overview", "durations", "search?q=shop", "tasks", "jobs/states"):
+                assert client.get(f"/api/v1/{path}").status_code == 200, path
