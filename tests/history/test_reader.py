@@ -231,6 +231,17 @@ class TestWaiting:
 
         run(url, main)
 
+    def test_one_that_the_database_refuses_stops_nothing(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        async def main(rig: Rig) -> None:
+            await rig.backend.open(["mail"])
+            specs = [spec(attempt=10**30 if n == 3 else 1) for n in range(8)]
+            await rig.backend.enqueue(specs)
+            await Waiting(rig.backend, rig.store, "test").step()
+            assert {row["id"] for row in await rig.rows(jobs)} == {each.id for each in specs} - {specs[3].id}
+            assert specs[3].id in caplog.text
+
+        run(url, main)
+
     def test_what_was_purged_is_found(self, url: str) -> None:
         async def main(rig: Rig) -> None:
             with FakeClock() as fake:

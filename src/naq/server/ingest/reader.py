@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("naq.server.ingest")
 
 BATCH: Final = 1_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
+#: What databases say of a value that they cannot hold; of an integer of more than 64 bits SQLite says OverflowError.
+REFUSED: Final = (DataError, IntegrityError, OverflowError)
 MAX_DATA: Final = 65_536  # bytes kept of an event that is none
 
 
@@ -156,14 +158,16 @@ class Reader:
             log.info("another server has written meanwhile")
             self.forget()
             return None
-        except (DataError, IntegrityError) as error:
+        except REFUSED as error:
             if len(events) > 1:
                 half = len(events) // 2
                 first = await self._write(events[:half])
                 return first and await self._write(events[half:])
             cursor, event, _ = events[0]
             log.exception("event %s of job %s was refused by the database", cursor, event.job_id)
-            return await self._commit([(cursor, event, Unreadable(f"the database refused it: {error.orig}"))])
+            return await self._commit(
+                [(cursor, event, Unreadable(f"the database refused it: {getattr(error, 'orig', error)}"))]
+            )
 
     async def _commit(self, read: Sequence[Read]) -> Batch:
         """One transaction: the rows, and how far they go."""

@@ -22,6 +22,7 @@ from naq.codec.peek import peek
 from naq.job import JobSpec, JobState
 from naq.server.ingest.fold import Hide, archive, clean, hold_parent, introduce, rank, set_tags, short_json, start_row
 from naq.server.ingest.ids import made_at, schedule_of
+from naq.server.ingest.reader import REFUSED
 from naq.server.store import Store
 from naq.server.store.changes import Changes
 from naq.server.store.rows import micros
@@ -75,6 +76,18 @@ class Waiting:
         return changes
 
     async def _write(self, specs: Sequence[JobSpec]) -> Changes:
+        """Write `specs`, halving them where the database refuses the data; what it refuses alone is left out."""
+        try:
+            return await self._commit(specs)
+        except REFUSED:
+            if len(specs) == 1:
+                log.exception("job %s, which waits, was refused by the database", specs[0].id)
+                return Changes({}, set())
+            half = len(specs) // 2
+            await self._write(specs[:half])
+            return await self._write(specs[half:])
+
+    async def _commit(self, specs: Sequence[JobSpec]) -> Changes:
         parents = {parent for spec in specs if (parent := peek(spec.payload).parent)}
         async with self._store.writing() as connection:
             await lock(connection, self._name)
