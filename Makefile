@@ -36,7 +36,7 @@ ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
 	$(PYTEST) -q -n 2 --dist loadfile --ignore=tests/faults || $(AGAIN)
-	$(PYTEST) -q -n 3 --dist worksteal tests/faults || $(AGAIN)
+	$(PYTEST) -q -n 2 --dist worksteal tests/faults || $(AGAIN)
 endif
 
 check: $(VENV)/.tools ## format, lint, types, layers, file sizes, beside each other
