@@ -134,7 +134,12 @@ def test_the_command(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(say("prune", "--older-than", "50d", "--yes", "--json")[1])["jobs"] == 0
     assert json.loads(say("prune", "--keep", "3", "--yes", "--json")[1])["jobs"] == 2
     assert json.loads(say("prune", "--yes", "--json")[1])["jobs"] == 3
-    for wrong in (["--older-than", "soon"], ["--state", "running"], ["--keep", "0"]):
+    for wrong in (
+        ["--older-than", "soon"],
+        ["--state", "running"],
+        ["--keep", "0"],
+        ["--keep", "3", "--state", "failed"],
+    ):
         assert say("prune", *wrong)[0] == 2
     assert "DROP TABLE jobs" in say("downgrade", "base", "--sql")[1]
     assert say("downgrade", "base", "--yes")[0] == 0

@@ -175,10 +175,15 @@ def _retention(older_than: str | None, states: list[str] | None, keep: int | Non
     from msgspec.structs import replace
 
     from naq.config.fields import read_seconds
-    from naq.server.store.retention import Retention
+    from naq.config.server import load_server
+    from naq.server.store.retention import retention_of
     from naq.server.store.tables import FINAL_STATES
 
-    kept = Retention(jobs=keep)
+    kept = retention_of(load_server())
+    if keep is not None or older_than is not None or states:
+        kept = replace(kept, jobs=keep)
+    if keep is not None and states:
+        raise UsageError("--keep counts ended jobs of all states: use it without --state")
     if unknown := [each for each in states or () if each not in FINAL_STATES]:
         raise UsageError(f"--state {unknown[0]}: only jobs that have ended are removed: {', '.join(FINAL_STATES)}")
     if keep is not None and keep < 1:

@@ -172,6 +172,11 @@ SERVER_KINDS: Final[dict[str, tuple[Kind, str]]] = {
     "sse_write": (_SECONDS, "seconds that a client may take to accept what it is sent; then it is dropped, with `bye`"),
     "sse_step": (_SECONDS, "seconds between two events of one thing at least; 4 a second is what an eye follows"),
     "poll": (_SECONDS, "seconds between two looks at queues and workers while somebody watches them"),
+    "keep_succeeded": (_SECONDS, "seconds since they ended that succeeded jobs stay in the history; a month"),
+    "keep_failed": (_SECONDS, "the same of failed ones; a quarter of a year, for who looks into them"),
+    "keep_cancelled": (_SECONDS, "the same of cancelled ones"),
+    "keep_expired": (_SECONDS, "the same of expired ones"),
+    "keep_jobs": (_whole(0), "ended jobs that stay at most, the latest; 0: as many as there are"),
     "drain": (_SECONDS, "seconds that open requests have when the server stops; streams are told `bye` at once"),
 }  # fmt: skip
 
@@ -227,6 +232,11 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     sse_write: float = 10.0
     sse_step: float = 0.25
     poll: float = 1.0
+    keep_succeeded: float = 30 * 86400.0
+    keep_failed: float = 90 * 86400.0
+    keep_cancelled: float = 30 * 86400.0
+    keep_expired: float = 30 * 86400.0
+    keep_jobs: int = 0
     drain: float = 5.0
 
     def __post_init__(self) -> None:

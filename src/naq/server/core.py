@@ -24,11 +24,13 @@ from naq.server.access.rates import Rates
 from naq.server.access.redact import Redactor
 from naq.server.breaker import Breaker
 from naq.server.bulk.runner import Runner
+from naq.server.ingest.pruning import keep
 from naq.server.ingest.service import Ingest
 from naq.server.live.hub import Hub
 from naq.server.problems import Problem
 from naq.server.signing import Signer
 from naq.server.store import Store, open_store
+from naq.server.store.retention import retention_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -233,6 +235,8 @@ class Core:
             self.spawn(self.ingest.run(), "ingest")
             self.spawn(self.bulk.watch(), "bulk")
             self.spawn(self._prune(), "prune")
+            kept = retention_of(self.settings)
+            self.spawn(keep(self.ingest, self._store, self._backend, kept), "retention")
 
     async def _prune(self) -> None:
         """Forget answers that nobody will ask for again, once an hour."""

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq import clock
+from naq.config.server import ServerConfig
 from naq.server.store.changes import HOUR, MINUTE
 from naq.server.store.engine import Store
 from naq.server.store.rows import micros
@@ -53,6 +54,17 @@ class Retention(Struct, frozen=True, kw_only=True):
     invalid: float = 30 * DAY
     workers: float = 7 * DAY
     orphans: float = 30 * DAY
+
+
+def retention_of(settings: ServerConfig) -> Retention:
+    """What the settings of the server say."""
+    ages = {
+        "succeeded": settings.keep_succeeded,
+        "failed": settings.keep_failed,
+        "cancelled": settings.keep_cancelled,
+        "expired": settings.keep_expired,
+    }
+    return Retention(ages=ages, jobs=settings.keep_jobs or None)
 
 
 class Pruned(Struct, kw_only=True):

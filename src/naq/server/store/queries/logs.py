@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from naq.server.store.queries.build import build
 from naq.server.store.rows import LogRow
 from naq.server.store.tables import logs
 
@@ -22,4 +23,4 @@ async def lines(connection: AsyncConnection, job_id: str, *, level: str | None =
     if after is not None:
         asked = asked.where(tuple_(logs.c.told_at, logs.c.n) > tuple_(literal(after[0]), literal(after[1])))
     found = await connection.execute(asked.order_by(logs.c.told_at, logs.c.n).limit(limit))
-    return [LogRow(**row._mapping) for row in found]
+    return [build(LogRow, row) for row in found.mappings()]
