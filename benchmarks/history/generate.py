@@ -8,11 +8,12 @@ import time
 from typing import Any
 
 from naq.server.store import Store, write
-from naq.server.store.changes import Changes
+from naq.server.store.changes import HOUR, Changes
 from naq.server.store.rows import MICRO, JobRow
 
 BATCH = 10_000  # jobs of a transaction
 SPAN = 30 * 86_400  # seconds over which the jobs are spread
+MINUTES = 2 * 86_400  # seconds for which counts by the minute are kept
 TASKS, QUEUES, WORKERS = 60, 12, 40
 STATES = ("succeeded",) * 94 + ("failed",) * 3 + ("cancelled", "expired", "queued")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -24,6 +25,8 @@ async def generate(store: Store, count: int, *, seed: int = 1) -> None:
     until = time.time()
     for first in range(0, count, BATCH):
         changes = Changes({}, set())
+        if SPAN * (count - first) / count > MINUTES:
+            changes.steps = (HOUR,)
         for n in range(first, min(first + BATCH, count)):
             _job(changes, chance, n, until - SPAN + SPAN * n / count)
         async with store.writing() as connection:

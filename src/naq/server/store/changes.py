@@ -44,11 +44,13 @@ class Changes:
         jobs: rows as they are to be, by id.
         new: ids of those that the table lacks.
         touched: ids of those that changed.
+        steps: seconds of the steps that are counted by.
     """
 
     def __init__(self, known: dict[str, JobRow], attempts: set[tuple[str, int, int]]) -> None:
         self.jobs = known
         self.new: set[str] = set()
+        self.steps: tuple[int, ...] = STEPS
         self.touched: dict[str, None] = {}
         self.known_attempts = attempts
         self.attempts: list[AttemptRow] = []
@@ -84,7 +86,7 @@ class Changes:
         """What was counted, by step, scope, name, beginning of the step, and what it is."""
         found: dict[tuple[int, str, str, int, str], Sums] = {}
         for (minute, what, task, queue), sums in self._sums.items():
-            for step, scope, name, begin in _places(minute, task, queue):
+            for step, scope, name, begin in _places(self.steps, minute, task, queue):
                 total = found.setdefault((step, scope, name, begin, what), Sums())
                 total.count += sums.count
                 total.run_us += sums.run_us
@@ -96,7 +98,7 @@ class Changes:
         """How long it took and waited, by step, scope, name, beginning of the step, measure, and bucket."""
         found: Counter[tuple[int, str, str, int, str, int]] = Counter()
         for (minute, task, queue, measure, bucket), count in self._spread.items():
-            for step, scope, name, begin in _places(minute, task, queue):
+            for step, scope, name, begin in _places(self.steps, minute, task, queue):
                 found[step, scope, name, begin, measure, bucket] += count
         return found
 
@@ -109,9 +111,9 @@ class Changes:
             self.tasks[task] = (queue if at >= before[2] else before[0], min(before[1], at), max(before[2], at))
 
 
-def _places(minute: int, task: str, queue: str) -> Iterator[tuple[int, str, str, int]]:
+def _places(steps: tuple[int, ...], minute: int, task: str, queue: str) -> Iterator[tuple[int, str, str, int]]:
     """Where a job of `task` in `queue` is counted: step, scope, name, beginning."""
-    for step in STEPS:
+    for step in steps:
         begin = minute - minute % (step * MICRO)
         yield step, "all", "", begin
         yield step, "task", task, begin
