@@ -122,3 +122,16 @@ def test_edit(naq: Naqs) -> None:
     assert (ended["result"], ended["priority"]) == ("hello eve 2", "high")
     assert "is succeeded" in naq("jobs", "edit", job_id, "--in", "1h", code=4).out
     assert "not found" in naq("jobs", "edit", "nobody", "--in", "1h", code=3).out
+
+
+def test_a_job_that_expired_where_it_waits(naq: Naqs) -> None:
+    """No worker took it in time, so its state is as it was; whoever looks is told."""
+    job_id = naq("enqueue", "hello", "--in", "1h", "--json").json["id"]
+    naq("jobs", "edit", job_id, "--in", "0.01", "--expires-in", "0.2")
+
+    naq.until("jobs", "list", holds="queued (expired)")
+    assert naq("jobs", "show", job_id, "--json").json["overdue"] is True
+    assert "queued (expired)" in naq("jobs", "show", job_id).out
+    with running_worker(naq):
+        assert naq("jobs", "wait", job_id, "--json", code=1).json["state"] == "expired"
+    assert "(expired)" not in naq("jobs", "list").out

@@ -12,9 +12,14 @@ from naq.cli.common import Common
 from naq.cli.output import Column, ago, span
 from naq.cli.views import InsideView, JobView
 
+
+def _state(job: JobView) -> str:
+    return f"{job.state.value} (expired)" if job.overdue else job.state.value
+
+
 COLUMNS: Final[tuple[Column[JobView], ...]] = (
     Column("ID", lambda job: job.id),
-    Column("STATE", lambda job: job.state.value),
+    Column("STATE", _state),
     Column("TASK", lambda job: job.task),
     Column("QUEUE", lambda job: job.queue),
     Column("ATTEMPT", lambda job: str(job.attempt)),
@@ -24,7 +29,7 @@ COLUMNS: Final[tuple[Column[JobView], ...]] = (
 def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
     """The lines of ``naq jobs show``."""
     yield "job", job.id
-    yield "state", job.state.value + (f": {job.reason}" if job.reason else "")
+    yield "state", _state(job) + (f": {job.reason}" if job.reason else "")
     yield "task", job.task
     yield "queue", job.queue + ("" if job.priority == "normal" else f" ({job.priority} priority)")
     yield "attempt", f"{job.attempt}" + (f" of run {job.run}" if job.run > 1 else "")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from naq import clock
 from naq.backends.base import DeadLetter, QueueStats, WorkerInfo
 from naq.cli.output import moment
 from naq.codec.peek import peek
@@ -25,7 +26,11 @@ class InsideView(Struct, frozen=True, kw_only=True):
 
 
 class JobView(Struct, frozen=True, kw_only=True):
-    """A job: ``naq jobs list|show|wait``. Times that are not known are null, and so is `inside` but for one job."""
+    """A job: ``naq jobs list|show|wait``. Times that are not known are null, and so is `inside` but for one job.
+
+    `overdue`: it waits, and its `expires_at` has passed: nothing of it runs, and the worker that takes it
+    ends it as expired.
+    """
 
     id: str
     state: JobState
@@ -41,6 +46,7 @@ class JobView(Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime | None
+    overdue: bool
     tags: dict[str, str]
     key: str
     errors: list[AttemptError]
@@ -65,11 +71,16 @@ class JobView(Struct, frozen=True, kw_only=True):
             started_at=moment(record.started_at),
             finished_at=moment(record.finished_at),
             expires_at=moment(record.expires_at),
+            overdue=_waits(record) and 0 < record.expires_at <= clock.now(),
             tags=record.tags,
             key=record.key,
             errors=record.errors,
             result=record.result,
         )
+
+
+def _waits(record: JobRecord) -> bool:
+    return not record.is_final and record.state is not JobState.RUNNING
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
