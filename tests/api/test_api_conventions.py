@@ -112,6 +112,13 @@ def test_a_key_makes_two_requests_one(client: httpx.Client) -> None:
     assert {answer.status_code for answer in answers} <= {201, 409}
 
 
+def test_an_answer_with_a_secret_is_not_kept(served: Served, client: httpx.Client) -> None:
+    key = {"Idempotency-Key": "a token"}
+    first, second = (client.post("/api/v1/tokens", json={"name": "kept"}, headers=key) for _ in range(2))
+    assert first.json()["text"] != second.json()["text"]
+    assert first.json()["text"].encode() not in Path(served.core.settings.database[len("sqlite:///") :]).read_bytes()
+
+
 def test_every_answer_carries_what_keeps_a_browser_safe(client: httpx.Client) -> None:
     headers = client.get("/api/v1/jobs").headers
     assert "default-src 'self'" in headers["Content-Security-Policy"]

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import httpx2 as httpx
 import pytest
 from api_tools import DEADLINE, events, eventually, next_event, serving
-from history_tools import make_url
 
 from naq.cli.app import run
 from naq.config import Config
+from tests.history.history_tools import make_url
 
 
 class Said(NamedTuple):

@@ -168,7 +168,7 @@ async def list_tokens(
 
 @routes.add("POST", "/tokens", "createToken", "Make a token", role="admin", status=201)
 async def create_token(request: Request, token: NewToken) -> MadeToken:
-    """Its text is in this answer and nowhere else; with an Idempotency-Key the answer is kept as long as those are."""
+    """Its text is in this answer and nowhere else: also not kept for an Idempotency-Key, which makes another one."""
     core, identity = core_of(request), identity_of(request)
     ttl = core.settings.token_ttl if token.expires_in_s is None else float(token.expires_in_s)
     async with core.writing() as connection:

@@ -18,6 +18,8 @@ from naq.server.problems import Problem, wrong
 from naq.server.problems.answer import as_problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+#: Their answers hold secrets, which are kept nowhere: done again, they are done again.
+_UNKEPT: Final = frozenset({"createToken", "logIn"})
 _KEPT_HEADERS: Final = ("content-type", "location", "etag")
 
 
@@ -93,7 +95,7 @@ async def _write(core: Core, identity: Identity, request: Request, handler: Hand
         raise
     body = bytes(getattr(response, "body", b""))
     async with core.writing() as connection:
-        if response.status_code < 500 and len(body) <= core.settings.idempotency_body:
+        if response.status_code < 500 and action not in _UNKEPT and len(body) <= core.settings.idempotency_body:
             headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
             await idempotency.keep(
                 connection, who=who, key=key, answer=idempotency.Kept(response.status_code, headers, body)

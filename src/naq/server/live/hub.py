@@ -9,6 +9,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from naq import clock
+from naq.backends.base import Backend
 from naq.exceptions import NaqException
 from naq.server.breaker import Breaker
 from naq.server.filters import Filter
@@ -176,7 +177,7 @@ class Hub:
             standing = await backend.standing(head)
         if self._reading is not None and not self._reading.done():
             return  # another one was faster
-        self.generation = hashlib.blake2b(standing.log.encode(), digest_size=5).hexdigest()
+        self.generation = _generation(standing.log)
         self.head = head or "0"
         self._begun = int(self.head)
         self._kept.clear()
@@ -192,7 +193,7 @@ class Hub:
 
     async def _read(self) -> None:
         """Read on, as long as the server runs and anybody watches; then the next one begins anew."""
-        quiet_since = clock.monotonic()
+        quiet_since, lost = clock.monotonic(), False
         while True:
             if self._clients:
                 quiet_since = clock.monotonic()
@@ -200,8 +201,12 @@ class Hub:
                 return
             try:
                 async with self._core.asking(timeout=WAIT + self._core.settings.request_timeout) as backend:
+                    if lost:
+                        await self._check(backend)
+                        lost = False
                     found = await backend.read(after=self.head, limit=PAGE, wait=WAIT)
             except (Problem, NaqException):
+                lost = True
                 await asyncio.sleep(AGAIN)
                 continue
             for place, event in found:
@@ -211,6 +216,19 @@ class Hub:
                     self._keep(int(place), tidings)
                     self.tell(tidings)
             await asyncio.sleep(0)  # a burst must not keep requests waiting
+
+    async def _check(self, backend: Backend) -> None:
+        """After the broker was away: whether its log is the one that it was. Of another one, everybody begins anew."""
+        standing = await backend.standing(self.head)
+        generation = _generation(standing.log)
+        if generation == self.generation and standing.known:
+            return
+        self.generation, self.head = generation, await backend.latest() or "0"
+        self._begun = int(self.head)
+        self._kept.clear()
+        data = {"reason": "generation", "detail": "the broker's log is another one"}
+        for client in self._clients:
+            client.offer(Tidings(name="reset", topics=(), entity="reset", data=data, id=self.head_id))
 
     def _keep(self, place: int, tidings: Tidings) -> None:
         if len(self._kept) == self._kept.maxlen:
@@ -224,3 +242,8 @@ class Hub:
         tidings = Tidings(name="server.status", topics=(), entity=f"status {breaker.part}", data=data)
         for client in self._clients:
             client.offer(tidings)
+
+
+def _generation(log_id: str) -> str:
+    """What ids of a log begin with: short, and without characters that an id may not have."""
+    return hashlib.blake2b(log_id.encode(), digest_size=5).hexdigest()
