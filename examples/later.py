@@ -3,6 +3,7 @@
 Prints:
 
     scheduled
+    changed where it waits: True
     tea is ready, and not a moment too soon
 """
 
@@ -24,6 +25,8 @@ async def main() -> None:
         job = await tea_is_ready.options(delay=1.0).enqueue(time.time(), steep=1.0)
         # Or at a time: .options(run_at=datetime(2030, 1, 1, tzinfo=UTC)); a datetime without a zone means UTC.
         print(await job.status())
+        # It can be changed as long as it waits: its time, its arguments, its priority, its tags.
+        print("changed where it waits:", await job.edit(priority="high", tags={"for": "two"}))
         print(await job.result(timeout=10))
 
 
