@@ -34,6 +34,8 @@ POINTS: Final = frozenset(
         "step.kept",  # what came of it is kept, and the task does not know yet
         "wait.registered",  # a task waits for an event, and has not put itself off yet
         "stream.written",  # a part of a stream is stored, and more is to come
+        "move.aside",  # jobs in line have a timer besides that would replace them there
+        "move.taken",  # they are out of line, and only that timer is left
         "enqueue.mid_batch",  # some of a batch is stored (fault 24)
         "outbox.row_written",  # a job is a row, and its transaction is open
         "outbox.claimed",  # a relay has taken rows, nothing of them is sent

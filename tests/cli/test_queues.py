@@ -58,6 +58,27 @@ def test_purge_asks_first(naq: Naqs) -> None:
     ]
 
 
+def test_move(naq: Naqs) -> None:
+    for task in ("hello", "hello", "day"):
+        naq("enqueue", task, "--queue", "mail")
+    naq("enqueue", "hello", "--queue", "mail", "--in", "1h")
+    said = naq("queues", "move", "mail", "slow", "--dry-run")
+    assert said.lines == ["mail  4 waiting jobs would be moved to slow"]
+    assert "queue slow is new: start a worker with naq worker APP -q slow" in said.err
+    code, said = naq.on_terminal("queues", "move", "mail", "slow", typed="n\n")
+    assert (code, "Move 4 waiting jobs of mail to slow? [y/N]" in said) == (1, True)
+    assert naq("queues", "move", "mail", "slow", "--task", "hel*", "--limit", "1", "--yes", "--json").json == [
+        {"id": "mail", "done": True, "outcome": "1 jobs moved to slow", "count": 1}
+    ]
+    assert naq("queues", "move", "mail", "slow", "--task", "hello", "--yes").lines == ["mail  2 jobs moved to slow"]
+    counts = {each["queue"]: (each["queued"], each["scheduled"]) for each in naq("queues", "list", "--json").json}
+    assert (counts["mail"], counts["slow"]) == ((1, 0), (2, 1))
+    assert "add --yes" in naq("queues", "move", "mail", "slow", code=2).err
+    assert "did you mean 'mail'?" in naq("queues", "move", "mial", "slow", "-y", code=3).err
+    for wrong in (["mail"], ["slow", "--limit", "0"], ["no name"]):
+        naq("queues", "move", "mail", *wrong, "--yes", code=2)
+
+
 def test_workers(worker: Naqs) -> None:
     [info] = worker("workers", "list", "--json").json
     assert info["queues"] == ["default", "mail"]

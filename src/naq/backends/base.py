@@ -199,6 +199,21 @@ class JobAdmin(Protocol):
         """
         ...
 
+    async def move(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """Jobs that wait (queued, scheduled, retrying, blocked) -> the same state in another queue, behind those there.
+
+        Each is a pair: as it is stored (`specs`), and as it shall be, which differs in its queue and at most also in
+        its payload. Whether this call did it, for each: a job that runs, has ended, or is not stored as was said any
+        more stays, and so does one whose key a job of the other queue has. None is ever in both queues or in none: of a
+        call that is broken off, some jobs have moved and the others wait where they did. While it goes on, nothing of
+        the queue that they leave is handed out.
+
+        Raises:
+            ConfigurationError: they differ in anything else, or not in the queue; nothing was moved.
+            PayloadTooLarge: over the limit; nothing was moved.
+        """
+        ...
+
     async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         """The dead letter of a failed job -> queued, as a new run from attempt 1; the letter is gone.
 

@@ -67,6 +67,21 @@ def check_amended(seen: JobSpec, changed: JobSpec, *, max_payload: int, max_head
     check_jobs([plain], max_payload=max_payload, max_headers=max_headers)
 
 
+def check_moved(seen: JobSpec, changed: JobSpec, *, max_payload: int, max_headers: int) -> None:
+    """Refuse what `move` cannot make of a job; the limits as in `check_jobs`.
+
+    Raises:
+        ConfigurationError: it is another job, or would not move, or its queue is not allowed.
+        PayloadTooLarge: over the limit.
+    """
+    if replace(changed, payload=seen.payload, queue=seen.queue) != seen:
+        raise ConfigurationError(f"job {seen.id} can be moved with another payload, and else as it is")
+    if changed.queue == seen.queue:
+        raise ConfigurationError(f"job {seen.id} is in queue {seen.queue!r} already: name another one to move it to")
+    plain = replace(changed, key="", fresh=False)  # as in `check_amended`
+    check_jobs([plain], max_payload=max_payload, max_headers=max_headers)
+
+
 def _check_key(job: JobSpec) -> None:
     if job.key == NO_KEY:
         raise ConfigurationError(f"the key of job {job.id} is {NO_KEY!r}, which stands for none")

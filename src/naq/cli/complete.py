@@ -47,6 +47,7 @@ _PLACES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("jobs", "download"): ("job", ""),
     ("queues", ""): ("queue",),
     ("queues", "list"): (),
+    ("queues", "move"): ("queue", "queue", ""),
     ("workers", ""): ("worker",),
     ("workers", "list"): (),
     ("dead", ""): ("letter",),

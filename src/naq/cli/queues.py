@@ -1,4 +1,4 @@
-"""``naq queues``: look at queues, pause them, limit them, empty them."""
+"""``naq queues``: look at queues, pause them, limit them, empty them, move what waits."""
 # ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, say
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say, talk
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
@@ -18,14 +18,17 @@ from naq.cli.progress import Progress
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
 from naq.flow import purging
+from naq.job import JobState
 from naq.limits import pauses
 from naq.limits.pauses import who
+from naq.names import check_token
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend, QueueStats
 
-app = make_group("queues", "Look at queues, pause them, limit them, empty them.")
+app = make_group("queues", "Look at queues, pause them, limit them, empty them, move what waits.")
 
+_WAITING: Final = frozenset({JobState.QUEUED, JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 _LOOK: Final = 0.5  # seconds between two looks at how far a purge is
 
 Names = Annotated[list[str], Parameter(negative_iterable="")]
@@ -147,6 +150,72 @@ def purge(queues: Names, /, *, consent: Consent = ASK, common: Common = DEFAULT)
     return report(ask(common, act), common)
 
 
+@app.command
+def move(
+    queue: str,
+    to: str,
+    /,
+    *,
+    task: str = "",
+    limit: int | None = None,
+    consent: Consent = ASK,
+    common: Common = DEFAULT,
+) -> int:
+    """Move the waiting jobs of a queue to another one. Running ones go on where they are.
+
+    They keep their ids, priorities, times, attempts, tags and unique keys. While they move, nothing of the queue
+    that they leave is handed out. Killed in between, it leaves each job in one of the two queues; type it again.
+
+    Example: naq queues move mail mail-slow --task 'newsletter_*'
+
+    Args:
+        queue: The queue that they leave.
+        to: The queue that they go to; made if there is none.
+        task: Only jobs of this task; a * stands for anything.
+        limit: At most so many, those that have waited longest first.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} moves nothing; write a number from 1, or leave it out for all")
+    if queue == to:
+        raise UsageError(f"jobs of {queue} are there already; name another queue to move them to")
+    check_token("queue", to)
+    config = read_config(common)
+
+    async def count(backend: Backend) -> tuple[int, bool]:
+        known = await _check(backend, [queue])
+        if task:
+            from naq.cli.filters import Filter, find, read
+
+            found = len(await find(backend, config, read(Filter(queue=queue, task=task)), within=_WAITING))
+        else:
+            [stats] = await backend.stats([queue])
+            found = _waiting(stats)
+        return found if limit is None else min(found, limit), to in known
+
+    async def act(backend: Backend) -> int:
+        from naq.flow.moving import move as move_jobs
+
+        with Progress("moving", total=total) as progress:
+            return await move_jobs(backend, config, queue, to, task=task, limit=limit, tell=progress.add)
+
+    total, there = talk(config, count)
+    if not (there or common.quiet):
+        say(f"queue {to} is new: start a worker with naq worker APP -q {to}")
+    if consent.dry_run:
+        return report([_moved(queue, total, f"{total:,} waiting jobs would be moved to {to}")], common)
+    if not agree(consent, f"Move {total:,} waiting jobs of {queue} to {to}?"):
+        say("nothing was moved")
+        return Exit.FAILED
+    moved = talk(config, act)
+    if moved < total:
+        say(f"{total - moved:,} were not moved: a worker took them first, or their unique key is taken in {to}")
+    return report([_moved(queue, moved, f"{moved:,} jobs moved to {to}")], common)
+
+
+def _moved(queue: str, count: int, outcome: str) -> Change:
+    return Change(id=queue, done=True, outcome=outcome, count=count)
+
+
 def _each(common: Common, queues: list[str], outcome: str, act: Callable[[Backend, str], Awaitable[object]]) -> int:
     async def all_of(backend: Backend) -> list[Change]:
         await _check(backend, queues)
@@ -182,12 +251,13 @@ def _waiting(stats: QueueStats) -> int:
     return stats.queued + stats.scheduled + stats.blocked
 
 
-async def _check(backend: Backend, queues: list[str]) -> None:
-    """Refuse queues that do not exist: a pause of a misspelt one would make it, and hold nothing."""
+async def _check(backend: Backend, queues: list[str]) -> list[str]:
+    """The known queues; refuses any that do not exist: a pause of a misspelt one would make it, and hold nothing."""
     known = [stats.queue for stats in await backend.stats()]
     for queue in queues:
         if queue not in known:
             raise _unknown(queue, known)
+    return known
 
 
 def _unknown(queue: str, known: list[str]) -> NotFoundError:

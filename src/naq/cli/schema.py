@@ -82,6 +82,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "queues resume": list[Change],
     "queues limit": list[Change],
     "queues purge": list[Change],
+    "queues move": list[Change],
     "workers list": list[WorkerView],
     "workers show": WorkerView,
     "top": Top,

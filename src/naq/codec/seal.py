@@ -38,6 +38,16 @@ _read_sealed: Final = Decoder(tuple[str, str]).decode
 _encode: Final = Encoder().encode
 
 
+def is_sealed(payload: bytes) -> bool:
+    """Whether the stored job `payload` is signed or encrypted, as far as that can be seen without a key."""
+    if _SIGNATURE.search(payload, max(len(payload) - _TAIL, 0)) is not None:
+        return True
+    try:
+        return _read_codec(payload).codec == ENCRYPTED
+    except READ_ERRORS:
+        return False  # no envelope; whoever claims it will say so
+
+
 class Opened(NamedTuple):
     """A job as its producer wrote it.
 
@@ -60,6 +70,11 @@ class Content(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+class _Codec(Struct):
+    codec: str = JSON
+
+
+_read_codec: Final = Decoder(_Codec).decode
 _read_content: Final = Decoder(Content).decode
 
 
@@ -137,6 +152,25 @@ class Seal:
         except READ_ERRORS as error:
             raise SerializationError("args of an encrypted job must be the key's id and the text in base64") from error
         return Opened(cipher.decrypt(self._encryption, place, key_id, text), signed, outer.task)
+
+    def move_job(self, payload: bytes, *, job_id: str, queue: str, to: str, limit: int) -> bytes:
+        """The stored job `payload` of `queue` as it is stored in the queue `to`: opened here, sealed for there.
+
+        What is neither signed nor encrypted stays as it is: nobody would know afterwards that nobody had signed it.
+
+        Raises:
+            SerializationError: as `open_job`; or it is encrypted, and not signed though there are keys to sign with.
+            PayloadTooLarge: it is longer than `limit` bytes then.
+        """
+        opened = self.open_job(payload, job_id=job_id, queue=queue)
+        if opened.payload == payload:
+            return payload
+        if self._signer is not None and not opened.signed:
+            raise SerializationError(
+                "it is not signed, and moved it would be: sign jobs first, or let it run where it is"
+            )
+        said = decode_envelope(payload, codecs=_OUTER)
+        return self.seal_job(opened.payload, job_id=job_id, queue=to, task=said.task, at=said.at, limit=limit)
 
     def seal_record(self, record: JobRecord) -> JobRecord:
         """A final `record` as it is stored."""

@@ -190,6 +190,28 @@ class Queue(Recurring):
         """`purge` for code without an event loop; safe in threads."""
         return sync.run("await queue.purge()", self._purge, on_bridge(self._host))
 
+    async def move(self, to: str, *, task: str = "", limit: int | None = None) -> int:
+        """Move jobs that wait here (queued, scheduled, retrying, blocked) to the queue `to`; how many.
+
+        Each keeps its id, priority, time, attempts, tags, key and whom it waits for. Of several callers one moves a
+        job, and whatever is killed, it is in one of the two queues. A job that a worker has, or whose unique key a job
+        in `to` has, stays. Nothing is handed out of this queue meanwhile; do not end a pause of it while jobs move.
+
+        Args:
+            to: the other queue; it is made if there is none.
+            task: only jobs of this task; ``*`` stands for anything. Default: all.
+            limit: at most so many, those that have waited longest first. Default: all.
+
+        Raises:
+            ConfigurationError: `to` is no name, or this queue; or a job is signed or encrypted, and there are no keys.
+            NaqConnectionError: the backend cannot be reached; some may have moved.
+        """
+        return await self._move(self._host, to, task, limit)
+
+    def move_sync(self, to: str, *, task: str = "", limit: int | None = None) -> int:
+        """`move` for code without an event loop; safe in threads."""
+        return sync.run("await queue.move(...)", self._move, on_bridge(self._host), to, task, limit)
+
     async def pause(self, why: str = "") -> None:
         """Let workers take nothing more from here until `resume`; what runs goes on. `why` is for who asks later."""
         await self._pause(self._host, why)
@@ -263,6 +285,11 @@ class Queue(Recurring):
 
     async def _limit(self, host: Host, concurrency: int | None) -> None:
         await (await host.connect()).limit(self.name, concurrency)
+
+    async def _move(self, host: Host, to: str, task: str, limit: int | None) -> int:
+        from naq.flow.moving import move
+
+        return await move(await host.connect(), host.config, self.name, to, task=task, limit=limit)
 
     async def _purge(self, host: Host) -> int:
         backend = await host.connect()

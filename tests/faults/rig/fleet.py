@@ -129,6 +129,12 @@ class Rig:
         args = (mode, task, str(first), str(count), str(batch))
         return self._start("rig.producer", args, {**SETTINGS, "NAQ_BROKER_URL": self.url, **env})
 
+    def mover(self, queue: str, to: str, *, fault: str = "") -> Process:
+        """Start the command that moves what waits in `queue`. `fault`: a point to die at, once."""
+        env = {"NAQ_FAULT": f"{fault}:mark={{mark}}"} if fault else {}
+        settings = {**SETTINGS, "NAQ_BROKER_URL": self.url, "NAQ_NAMESPACE": "rig"}
+        return self._start("naq", ("queues", "move", queue, to, "--yes"), {**settings, **env})
+
     def _start(self, module: str, args: tuple[str, ...], env: dict[str, str]) -> Process:
         name = f"{len(self.processes)}-{module.rpartition('.')[2]}"
         process = Process(module, args, self.folder, name, env)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal
-from naq.backends.check import check_amended
+from naq.backends.check import check_amended, check_moved
 from naq.backends.memory.line import Line
 from naq.backends.memory.signals import SignalPart
 from naq.backends.memory.store import Store
@@ -104,6 +104,16 @@ class AdminPart(SignalPart):
                 return False
             store.amend(entry, changed)
             return True
+
+    async def move(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """Whatever waits -> the same in another queue."""
+        await self._yield()
+        config, store = self._config, self._store
+        for seen, changed in jobs:
+            check_moved(seen, changed, max_payload=config.max_payload, max_headers=config.max_headers)
+        with store.lock:
+            store.advance()
+            return [_move(store, seen, changed) for seen, changed in jobs]
 
     async def requeue(self, job_id: str, *, payload: bytes | None = None) -> bool:
         """A failed job -> queued, as a new run."""
@@ -223,6 +233,16 @@ class AdminPart(SignalPart):
         await self._yield()
         with self._store.lock:
             return self._store.dead.drop(check_token("letter id", letter_id))
+
+
+def _move(store: Store, seen: JobSpec, changed: JobSpec) -> bool:
+    entry = store.jobs.get(seen.id)
+    if entry is None or entry.state is JobState.RUNNING or entry.spec != seen:
+        return False
+    if changed.key and store.holder(changed) is not None:
+        return False
+    store.move(entry, changed)
+    return True
 
 
 def _line(store: Store, queue: str) -> Line:

@@ -71,19 +71,26 @@ class Store:
     def add(self, spec: JobSpec) -> None:
         """Let a new job wait."""
         now = clock.now()
-        entry = self.jobs[spec.id] = Entry(spec, self.line(spec.queue), now)
-        self._numbers += 1
-        entry.number = self._numbers
-        if spec.key:
-            self.keyed.setdefault((spec.queue, spec.key), []).append(entry)
+        entry = self._keep(spec, now)
         if spec.blocked:
-            self._ticket(entry)
-            entry.state = JobState.BLOCKED
-            entry.line.blocked += 1
+            self._block(entry)
         elif spec.run_at is not None and spec.run_at > now:
             self.delay(entry, spec.run_at, JobState.SCHEDULED)
         else:
             self._ready(entry)
+
+    def _keep(self, spec: JobSpec, enqueued_at: float) -> Entry:
+        entry = self.jobs[spec.id] = Entry(spec, self.line(spec.queue), enqueued_at)
+        self._numbers += 1
+        entry.number = self._numbers
+        if spec.key:
+            self.keyed.setdefault((spec.queue, spec.key), []).append(entry)
+        return entry
+
+    def _block(self, entry: Entry) -> None:
+        self._ticket(entry)
+        entry.state = JobState.BLOCKED
+        entry.line.blocked += 1
 
     def holder(self, spec: JobSpec) -> Entry | None:
         """The job that has the key of `spec` for its scope, if one has."""
@@ -132,6 +139,19 @@ class Store:
         if entry.state is not JobState.BLOCKED and spec.run_at is not None:
             entry.line.waiting -= 1
             self.delay(entry, spec.run_at, entry.state)
+
+    def move(self, entry: Entry, spec: JobSpec) -> None:
+        """Let an entry that waits do so as `spec`, in its queue, behind those there; what it was is void."""
+        state = entry.state
+        self.remove(entry, JobState.CANCELLED)  # a void one in its lane: whoever waits for the job finds the new entry
+        moved = self._keep(spec, entry.enqueued_at)
+        moved.delivered = entry.delivered
+        if state is JobState.BLOCKED:
+            self._block(moved)
+        elif state is _QUEUED or spec.run_at is None:
+            self._ready(moved)
+        else:
+            self.delay(moved, spec.run_at, state)
 
     def hand_back(self, entry: Entry) -> None:
         """Running -> queued, first in line."""

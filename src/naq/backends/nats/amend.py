@@ -6,12 +6,10 @@ from typing import Final
 
 from naq import clock
 from naq.backends.check import check_amended
-from naq.backends.nats import messages
-from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.early import Early
 from naq.backends.nats.enqueue import OWN_HEADERS
 from naq.backends.nats.keyed import Keyed
-from naq.job import JobSpec, JobState, new_id
+from naq.job import JobSpec, JobState
 
 _STATES: Final = frozenset({JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 
@@ -28,23 +26,7 @@ class Amend(Keyed, Early):
         place = await self.place(seen.id)
         if place is None or place.state not in _STATES or place.job != seen:
             return False
-        old, nonce = place.message, new_id()
+        # On condition that what waits is what we saw: one that has gone off, to a worker perhaps, stays as it was. One
+        # of another priority is a timer elsewhere, and the one here goes in the same step.
         target, schedule = self.placed(changed, clock.now(), timer=True)
-        # On condition that what waits is what we saw: one that has gone off, to a worker perhaps, stays as it was.
-        lines = (
-            f"{messages.EXPECT}: {old.sequence}\r\n{messages.EXPECT_ON}: {old.subject}\r\n{messages.NONCE}: {nonce}\r\n"
-        )
-        if target != old.subject:  # another priority: the timer there goes in the same step
-            lines += f"{messages.SCHEDULER}: {old.subject}\r\n{messages.NEXT}: purge\r\n"
-        lines += messages.describe(changed) + schedule
-        try:
-            await self.courier.publish(
-                target.encode(), changed.payload, messages.block(lines), timeout=config.publish_timeout
-            )
-        except Conflict as conflict:
-            if conflict.first_try:
-                return False
-            there = await self.js.last(self.subjects.jobs, self.subjects.any_of(seen.id))
-            # As with `set_off`: an earlier try of ours was stored, and may have gone its way since.
-            return there is None or there.headers.get(messages.NONCE) == nonce
-        return True
+        return await self.exchange(place.message, changed, target, schedule)

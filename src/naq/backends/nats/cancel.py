@@ -31,6 +31,9 @@ class Cancel(Signals):
         if known is not None and known.run >= place.job.run:
             return CancelResult.FINISHED  # its message is only waiting for the ack that follows the record
         await self._mark_cancelled(job_id)
+        # Moved to another queue before there was a mark, it may run there, and the record we would store stops nobody;
+        # moved later, it is looked up before it runs.
+        place = await self.place(job_id) or place
         if place.state is JobState.RUNNING:
             # Its worker stops it and writes the record; the mark stays for the next one if that dies.
             await self.send(Signal(kind="cancel", subject=job_id))
@@ -46,10 +49,13 @@ class Cancel(Signals):
 
     async def take_away(self, place: Place | None) -> None:
         """Delete what waits of a job, also if it moves meanwhile: a timer fires, a holder hands it back."""
+        there = place
         for _ in range(_TRIES):
-            if place is None or await self.js.delete(self.subjects.jobs, place.message.sequence):
+            if place is None or there is None or there.job.run > place.job.run:
                 return
-            place = await self.place(place.job.id)
+            await self.js.delete(self.subjects.jobs, there.message.sequence)
+            # Again, though it was there: a move that was killed leaves a job in line and a timer that would replace it.
+            there = await self.place(place.job.id)
 
     async def _mark_cancelled(self, job_id: str) -> None:
         header = messages.block(f"Nats-TTL: {int(RECORD_TTL)}s\r\n")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from naq.backends.nats import messages
+from naq.backends.nats.api import Message
 from naq.backends.nats.cancel import Cancel
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.find import Place
-from naq.job import JobState, new_id
+from naq.job import JobSpec, JobState, new_id
 from naq.names import check_token
 
 _WAITS = frozenset({JobState.SCHEDULED, JobState.RETRYING})
@@ -38,27 +39,36 @@ class Early(Cancel):
     async def set_off(self, place: Place, *, run_at: float | None = None) -> bool:
         """Replace a timer, or a job parked as one, by its job in line, or by a timer for `run_at`; whether we did it.
 
-        The broker takes the timer out and stores the job in one step, on condition that the timer is the one we saw.
+        False: it went off by itself, was cancelled, or somebody else was quicker.
         """
-        job, timer = place.job, place.message
-        nonce = new_id()
-        lines = (
-            f"{messages.EXPECT}: {timer.sequence}\r\n{messages.EXPECT_ON}: {timer.subject}\r\n"
-            f"{messages.SCHEDULER}: {timer.subject}\r\n{messages.NEXT}: purge\r\n{messages.NONCE}: {nonce}\r\n"
-            + messages.describe(job)
-        )
-        target = self.subjects.ready(job.queue, job.priority, job.id, job.key)
-        if run_at is not None:
-            lines += messages.schedule(self.subjects, job, run_at)
-            target = self.subjects.timer(job.queue, job.priority, job.id, job.key)
-        try:
-            await self.courier.publish(
-                target.encode(), job.payload, messages.block(lines), timeout=self.config.publish_timeout
+        job = place.job
+        if run_at is None:
+            return await self.exchange(
+                place.message, job, self.subjects.ready(job.queue, job.priority, job.id, job.key)
             )
+        target = self.subjects.timer(job.queue, job.priority, job.id, job.key)
+        return await self.exchange(place.message, job, target, messages.schedule(self.subjects, job, run_at))
+
+    async def exchange(
+        self, old: Message, job: JobSpec, target: str, lines: str = "", *, guard: tuple[int, str] | None = None
+    ) -> bool:
+        """Take `old`, a timer or parked job, out and store `job` on `target`, with header `lines` too; whether we did.
+
+        The broker does both in one step, on condition that `old` still lies there; or, with `guard`, that the newest
+        message on its filter is that of its sequence.
+        """
+        sequence, subject = (old.sequence, old.subject) if guard is None else guard
+        nonce = new_id()
+        head = f"{messages.EXPECT}: {sequence}\r\n{messages.EXPECT_ON}: {subject}\r\n{messages.NONCE}: {nonce}\r\n"
+        if target != old.subject:  # what is on the same subject is replaced anyway
+            head += f"{messages.SCHEDULER}: {old.subject}\r\n{messages.NEXT}: purge\r\n"
+        header = messages.block(head + messages.describe(job) + lines)
+        try:
+            await self.courier.publish(target.encode(), job.payload, header, timeout=self.config.publish_timeout)
         except Conflict as conflict:
             if conflict.first_try:
-                return False  # it went off by itself, was cancelled, or somebody else was quicker
+                return False
             there = await self.js.last(self.subjects.jobs, self.subjects.any_of(job.id))
-            # An earlier try of ours whose answer was lost: the job is in line by our doing, or has left it since.
+            # An earlier try of ours whose answer was lost: it was stored, and may have gone its way since.
             return there is None or there.headers.get(messages.NONCE) == nonce
         return True

@@ -44,6 +44,8 @@ class Recall(Fetch):
     async def _give_back(self, lanes: Sequence[Lane], reply: bytes = b"") -> None:
         for lane in lanes:
             lane.withdraw()
+            # What was there may be gone: slots that are kept for it would be missing elsewhere, for as long as a pull.
+            lane.backlog = 0
         await self.link.flush()  # now all that was on its way is here
         held = [lane.buffer.popleft()[1] for lane in lanes for _ in range(len(lane.buffer))]
         await asyncio.gather(*(self.hand_back(delivered) for delivered in held))

@@ -159,8 +159,9 @@ class Settle(Recall):
         self.must_be_open()
         job = claim.job
         marked, timer = await asyncio.gather(self.marked([job.id]), self._timer(claim))
-        # The record comes last: the look may take as long as an outage, and somebody else may have ended the job.
-        there = await self.record_at(job.queue, job.id)
+        # The record comes last: the look may take as long as an outage, and somebody else may have ended the job. Of
+        # whatever queue: the job may have been moved, and its producer have stored it here once more.
+        there = read_record(await self.js.last(self.subjects.log, self.subjects.records(job.id)))
         if there is not None and there.run >= job.run:
             return there
         if timer is not None and (timer.run, timer.attempt) >= (job.run, job.attempt):

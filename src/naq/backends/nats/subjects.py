@@ -53,6 +53,10 @@ class Subjects:
         """Filter over every place where a job of `queue` with this unique key may wait."""
         return f"{self.prefix}.j.*.{queue}.*.{key}.*"
 
+    def with_key(self, key: str) -> str:
+        """Filter over every place where a job with this unique key may wait, whatever its queue."""
+        return f"{self.prefix}.j.*.*.*.{key}.*"
+
     def lane(self, queue: str, priority: Priority) -> str:
         """Filter over the ready jobs of one lane."""
         return f"{self.prefix}.j.q.{queue}.{LETTER[priority]}.*.*"

@@ -17,7 +17,7 @@ import pytest
 # So that a failed assertion in the suite shows its values, as in a test of one's own.
 for _module in (
     "bench", "cancel", "complete", "discard", "enqueue", "entries", "errors", "events", "fetch", "flow", "follow",
-    "leases", "listing", "maintain", "queues", "registry", "retry", "run_now", "signals", "unique", "wait",
+    "leases", "listing", "maintain", "move", "queues", "registry", "retry", "run_now", "signals", "unique", "wait",
 ):  # fmt: skip
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
@@ -42,6 +42,7 @@ from naq.testing.conformance.harness import Deaf, Harness  # noqa: E402
 from naq.testing.conformance.leases import TestDeadline, TestExtend, TestLapse  # noqa: E402
 from naq.testing.conformance.listing import TestForget, TestJobs, TestLetter  # noqa: E402
 from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
+from naq.testing.conformance.move import TestMove, TestMoveRaces  # noqa: E402
 from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
 from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa: E402
 from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
@@ -80,6 +81,8 @@ __all__ = [
     "TestLimit",
     "TestLookup",
     "TestMaintain",
+    "TestMove",
+    "TestMoveRaces",
     "TestNames",
     "TestPause",
     "TestPriorities",
