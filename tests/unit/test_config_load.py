@@ -214,3 +214,11 @@ def test_every_problem_is_named(alone: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(found) == 4
     for text in ("seconds, more than 0", "did you mean 'concurrency'?", "NAQ_MAX_PAYLOAD", "letters, digits"):
         assert any(text in each for each in found), text
+
+
+def test_a_setting_of_the_server_is_no_argument_of_an_app() -> None:
+    """It would do nothing there."""
+    with pytest.raises(
+        ConfigurationError, match=r"argument server_port: it is a setting of the server.*NAQ_SERVER_PORT"
+    ):
+        load_from({"server_port": 8000})

@@ -49,6 +49,8 @@ def edit(letter_id: str, /, *, args: str | None = None, dry_run: bool = False, c
         args: The new arguments: a JSON array (by position) or object (by name), which replace all of the old ones.
         dry_run: Check them, print them, and change nothing.
     """
+    from naq.flow.letters import rewritten
+
     config = read_config(common)
     letter = talk(config, lambda backend: backend.letter(letter_id))
     if letter is None:
@@ -63,7 +65,7 @@ def edit(letter_id: str, /, *, args: str | None = None, dry_run: bool = False, c
         say("nothing was changed, and nothing run")
         return Exit.FAILED
     _check(common, envelope, after)
-    payload = _write(letter, envelope, config, after)
+    payload = rewritten(letter, envelope, config, *_raw(after))
     if dry_run:
         sys.stdout.write(as_text(after))
         return Exit.DONE
@@ -87,27 +89,8 @@ def _read(letter: DeadLetter, config: Config) -> Envelope:
     return envelope
 
 
-def _write(letter: DeadLetter, envelope: Envelope, config: Config, after: Arguments) -> bytes:
-    """The payload of that job with other arguments, sealed as `config` asks.
-
-    Raises:
-        PayloadTooLarge, SerializationError: a worker would not take it.
-    """
-    from msgspec.structs import replace
-
-    from naq.codec.envelope import decode_envelope, encode_envelope
-    from naq.codec.sealing import seal_for
-
-    args, kwargs = Raw(msgspec.json.encode(after.args)), Raw(msgspec.json.encode(after.kwargs))
-    changed = replace(envelope, args=args, kwargs=kwargs, errors=[], after=None)
-    payload = encode_envelope(changed, limit=config.max_payload)
-    decode_envelope(payload, limit=config.max_payload)
-    seal = seal_for(config)
-    if seal is None:
-        return payload
-    return seal.seal_job(
-        payload, job_id=letter.id, queue=letter.queue, task=envelope.task, at=envelope.at, limit=config.max_payload
-    )
+def _raw(arguments: Arguments) -> tuple[Raw, Raw]:
+    return Raw(msgspec.json.encode(arguments.args)), Raw(msgspec.json.encode(arguments.kwargs))
 
 
 def given(text: str) -> Arguments:
@@ -137,9 +120,8 @@ def _check(common: Common, envelope: Envelope, after: Arguments) -> None:
         return
     from naq.worker.loader import load_app
 
-    args, kwargs = Raw(msgspec.json.encode(after.args)), Raw(msgspec.json.encode(after.kwargs))
     task = load_app(common.app).get_task(envelope.task)
-    task.versions.signature(envelope.version).decode(args, kwargs)  # they stay of the version that the job is of
+    task.versions.signature(envelope.version).decode(*_raw(after))  # they stay of the version that the job is of
 
 
 def edited(task: str, before: Arguments) -> Arguments | None:

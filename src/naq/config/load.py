@@ -35,8 +35,17 @@ def load_config(**arguments: Unpack[Settings]) -> Config:
 
 
 def load_from(arguments: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Config:
-    """`load_config` for arguments in a mapping; `defaults` stand below every source and above `Config`'s own."""
+    """`load_config` for arguments in a mapping; `defaults` stand below every source and above `Config`'s own.
+
+    Raises:
+        ConfigurationError: as `load_config`, and for a setting of the server among the arguments.
+    """
     values: dict[str, object] = dict(defaults or {})
+    if name := next((name for name in arguments if name.startswith(SERVER)), None):
+        raise ConfigurationError(
+            f"argument {name}: it is a setting of the server, which no app has; set {PREFIX}{name.upper()}, "
+            f"or {name} in [tool.naq], where `naq server` runs"
+        )
     values.update((name, value) for name, (_, value) in given_settings(arguments).items() if name in KINDS)
     return Config(**cast("dict[str, Any]", values))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from naq.exceptions import NaqException
+
+log = logging.getLogger("naq.dev")
 
 T = TypeVar("T")
 
@@ -107,7 +110,9 @@ class Tree:
             service = self._services[-1]
             try:
                 await service.stop()
-            except BaseException as error:  # noqa: BLE001  raised below, once the others have ended as well
+            except BaseException as error:
+                if failed is not None:
+                    log.exception("%s did not end in order either", type(service).__name__)
                 failed = failed or error
             self._services.pop()
         if failed is not None:

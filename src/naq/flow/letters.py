@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from naq import clock
 from naq.backends.base import DeadLetter, JobAdmin
-from naq.codec.envelope import JSON, decode_envelope, encode_envelope
+from naq.codec.envelope import JSON, Envelope, decode_envelope, encode_envelope
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.codec.reader import Reader
@@ -127,9 +127,20 @@ def edited(
     try:
         named.update({name: Raw(ENCODER.encode(value)) for name, value in (kwargs or {}).items()})
         given = envelope.args if args is None else Raw(ENCODER.encode(list(args)))
-        changed = replace(envelope, args=given, kwargs=Raw(ENCODER.encode(named)), errors=[], after=None)
+        renamed = Raw(ENCODER.encode(named))
     except TypeError as error:
         raise SerializationError(f"the new arguments of job {letter.id} have no JSON form: {error}") from error
+    return rewritten(letter, envelope, config, given, renamed)
+
+
+def rewritten(letter: DeadLetter, envelope: Envelope, config: Config, args: Raw, kwargs: Raw) -> bytes:
+    """The payload of the job in `letter`, which `envelope` was read from, with these arguments instead; as `edited`.
+
+    Raises:
+        SerializationError: no worker would take it.
+        PayloadTooLarge: it is over `max_payload` with them.
+    """
+    changed = replace(envelope, args=args, kwargs=kwargs, errors=[], after=None)
     seal, limit = seal_for(config), config.max_payload
     payload = encode_envelope(changed, limit=limit)
     decode_envelope(payload, limit=limit)  # as whoever claims it will

@@ -48,7 +48,7 @@ class Built:
         try:
             _check_home(self._app, call)
             self.specs.append(self._ids.build(call, self.now))
-        except Exception as error:
+        except Exception as error:  # whatever it is, it goes on to the caller, with the place where it was
             if at:
                 error.add_note(f"in call {at} of the batch ({call.plan.task}); nothing of the batch was stored")
             raise

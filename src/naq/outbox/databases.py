@@ -113,12 +113,14 @@ def _by_url(url: str) -> Database:
 
 def _of_django(alias: str) -> Database:
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.db import connections
+        from django.utils.connection import ConnectionDoesNotExist
     except ImportError as error:
         raise ConfigurationError(f"Outbox: 'django:{alias}' needs Django ({error})") from error
     try:
         settings: dict[str, Any] = cast("Any", connections)[alias].settings_dict
-    except Exception as error:  # settings that are missing, or an alias: Django says which
+    except (ImproperlyConfigured, ConnectionDoesNotExist) as error:  # settings that are missing, or an alias
         raise ConfigurationError(f"Outbox: there is no database {alias!r} in Django's settings: {error}") from error
     dialect = read_dialect(str(settings["ENGINE"]).rpartition(".")[2])
     if dialect == "sqlite":

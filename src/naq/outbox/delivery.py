@@ -115,7 +115,7 @@ class _Batch:
         except NaqException as error:
             self._later(str(error))
             raise
-        except Exception as error:
+        except Exception as error:  # the rows say why they wait; the relay's loop logs it
             self._later(f"{type(error).__name__}: {error}")
             raise
         finally:

@@ -8,14 +8,13 @@ from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw
-from msgspec.structs import replace
 
 from naq.app import Naq
 from naq.backends.base import Backend, DeadLetter, EnqueueResult
-from naq.codec.envelope import JSON, decode_envelope, encode_envelope
+from naq.codec.envelope import JSON
 from naq.codec.reader import Reader
-from naq.codec.sealing import seal_for
 from naq.config import Config
+from naq.flow.letters import rewritten
 from naq.job import JobSpec
 from naq.server.problems import Problem
 from naq.task import JobSettings
@@ -81,18 +80,10 @@ def retry_edited(
     envelope = Reader(config)(JobSpec(id=letter.id, queue=letter.queue, payload=letter.payload))
     if envelope.codec != JSON:
         raise Problem("wrong_state", f"the arguments of job {letter.id} are pickled: it can only be run again as it is")
-    changed = replace(
+    return rewritten(
+        letter,
         envelope,
-        args=envelope.args if args is None else Raw(msgspec.json.encode(args)),
-        kwargs=envelope.kwargs if kwargs is None else Raw(msgspec.json.encode(kwargs)),
-        errors=[],
-        after=None,
-    )
-    payload = encode_envelope(changed, limit=config.max_payload)
-    decode_envelope(payload, limit=config.max_payload)
-    seal = seal_for(config)
-    if seal is None:
-        return payload
-    return seal.seal_job(
-        payload, job_id=letter.id, queue=letter.queue, task=envelope.task, at=envelope.at, limit=config.max_payload
+        config,
+        envelope.args if args is None else Raw(msgspec.json.encode(args)),
+        envelope.kwargs if kwargs is None else Raw(msgspec.json.encode(kwargs)),
     )

@@ -88,7 +88,7 @@ async def _write(core: Core, identity: Identity, request: Request, handler: Hand
         return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
     try:
         response = await _noted(core, identity, request, handler, action)
-    except BaseException:
+    except BaseException:  # a cancelled request too
         # Not known whether it was done, or known that it was not: either way the answer is not one to keep.
         async with core.writing() as connection:
             await idempotency.drop(connection, who=who, key=key)
@@ -130,7 +130,7 @@ async def _noted(core: Core, identity: Identity, request: Request, handler: Hand
     try:
         response = await handler(request)
         status = response.status_code
-    except Exception as error:
+    except Exception as error:  # the audit says what the caller will be told; it is told, and logged, further up
         problem = as_problem(error)
         status = 500 if problem is None else problem.kind.status
         raise

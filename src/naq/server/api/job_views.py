@@ -33,8 +33,8 @@ def parsed(text: str | None, default: Any = None) -> Any:
         return default
 
 
-class JobItem(Model):
-    """A job in a list. `args` is what fits on a line, redacted; null where it was not seen."""
+class _JobFields(Model):
+    """What is shown of a job wherever it is shown."""
 
     id: str
     state: JobState
@@ -62,8 +62,13 @@ class JobItem(Model):
     fingerprint: str | None
     progress: float | None
     progress_text: str | None
-    args_text: str | None
     updated_at: Moment | None
+
+
+class JobItem(_JobFields):
+    """A job in a list. `args` is what fits on a line, redacted; null where it was not seen."""
+
+    args_text: str | None
 
     @classmethod
     def of(cls, row: JobListed | JobRow, redact: Redactor) -> JobItem:
@@ -71,42 +76,15 @@ class JobItem(Model):
         return cls(**_shared(row), args_text=_line(row.args, redact))
 
 
-class JobDetail(Model):
+class JobDetail(_JobFields):
     """A job, whole. `args`, `kwargs` and `result` are redacted; `source` says whether history or broker told of it."""
 
-    id: str
-    state: JobState
-    task: str
-    queue: str
-    priority: Priority
-    attempt: int
-    run: int
     delivered: int
-    worker: str
-    parent_id: str | None
-    root_id: str | None
-    schedule: str | None
-    key: str | None
-    created_at: Moment | None
-    run_at: Moment | None
-    started_at: Moment | None
-    finished_at: Moment | None
-    expires_at: Moment | None
-    wait_ms: int | None
-    duration_ms: int | None
-    reason: str
-    tags: dict[str, str]
     limits: list[str]
     waits_for: list[str]
     args: Any
     kwargs: Any
     result: Any
-    error_type: str | None
-    error: str | None
-    fingerprint: str | None
-    progress: float | None
-    progress_text: str | None
-    updated_at: Moment | None
     source: str
 
     @classmethod

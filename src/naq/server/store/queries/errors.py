@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.queries.build import build
+from naq.server.store.rows import InvalidRow
 from naq.server.store.tables import error_hours, errors, invalid
 
 ErrorState = Literal["open", "resolved", "ignored", "regressed"]
@@ -32,18 +33,10 @@ class ErrorGroup(Struct, frozen=True, kw_only=True):
     ignored_until: int | None
 
 
-class InvalidEvent(Struct, frozen=True, kw_only=True):
+class InvalidEvent(InvalidRow, frozen=True, kw_only=True):
     """A row of ``invalid``."""
 
     id: int
-    at: int
-    seen_at: int
-    kind: str
-    job_id: str
-    queue: str
-    cursor: str
-    reason: str
-    data: bytes
 
 
 async def find(
