@@ -1,4 +1,4 @@
-"""`Job.edit`: jobs that wait for a time, for their next attempt or for others, changed where they wait."""
+"""`Job.edit`: jobs that wait, changed where they wait."""
 
 from __future__ import annotations
 
@@ -60,6 +60,37 @@ def test_a_blocked_job_keeps_waiting(place: Place) -> None:
     run(main())
 
 
+def test_a_job_in_line_runs_as_changed_or_later(place: Place) -> None:
+    """And one that a worker has stays as it is."""
+
+    async def main() -> None:
+        app = place.make()
+        add = add_task(app)
+        entered, leave = asyncio.Event(), asyncio.Event()
+
+        @app.task(name="stay")
+        async def stay() -> None:
+            entered.set()
+            await leave.wait()
+
+        async with app:
+            job, later = [await add.enqueue(1) for _ in range(2)]
+            assert await job.edit([5], tags={"who": "ada"}, delay=0) is True
+            assert await job.status() is JobState.QUEUED
+            assert await later.edit(delay=FAR) is True
+            assert await later.status() is JobState.SCHEDULED
+            async with working(app):
+                assert await job.result(timeout=30) == 5
+                assert await job.edit([6]) is False
+                running = await stay.enqueue()
+                await asyncio.wait_for(entered.wait(), 30)
+                assert await running.edit(tags={"who": "eve"}) is False
+                leave.set()
+                await running.result(timeout=30)
+
+    run(main())
+
+
 def test_one_that_goes_off_meanwhile_runs_once(place: Place) -> None:
     """Whoever wins, worker or person: one run, with the arguments that the answer says."""
 
@@ -117,8 +148,6 @@ def test_what_cannot_be_is_refused_and_nothing_changed() -> None:
                 await keyed.edit([2])
             assert await keyed.edit([1], {"y": 2}) is True
             assert (await only.enqueue(1)).duplicate
-            queued = await add.enqueue(1)
-            assert await queued.edit([2]) is False
             assert await app.job("nobody").edit([2]) is False
 
     run(main())

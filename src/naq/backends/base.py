@@ -188,10 +188,12 @@ class JobAdmin(Protocol):
         ...
 
     async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
-        """A job that waits for a time or for other jobs, stored as `seen` -> stored as `changed`, its state as it was.
+        """A job that waits, stored as `seen` -> stored as `changed`, its state as it was.
 
         Whether this call did it: False, and nothing done, where it is not stored as `seen` (as `specs` gave it) any
-        more. `changed` may differ in payload, headers, priority and `run_at`; one that waits for a time keeps a time.
+        more, or a worker has it; one that was handed back may count as with a worker. `changed` may differ in payload,
+        headers, priority and `run_at`; one that waits for a time keeps a time. One in line goes behind those there, or
+        is scheduled where it is given a time to come; nothing of its queue is handed out meanwhile.
 
         Raises:
             ConfigurationError: they differ in anything else, or as `enqueue`.

@@ -60,7 +60,7 @@ def check_amended(seen: JobSpec, changed: JobSpec, *, max_payload: int, max_head
     same = replace(changed, payload=seen.payload, headers=seen.headers, priority=seen.priority, run_at=seen.run_at)
     if same != seen:
         raise ConfigurationError(f"job {seen.id} can be given another payload, priority, time and headers, no more")
-    if not seen.blocked and (seen.run_at is None) != (changed.run_at is None):
+    if not seen.blocked and seen.run_at is not None and changed.run_at is None:
         raise ConfigurationError(f"job {seen.id} waits for a time: give it another one, or let it run now")
     # What it has from its enqueue was checked there, and a key goes with an id that was made then.
     plain = replace(changed, key="", fresh=False)

@@ -40,10 +40,11 @@ def edit(
     consent: Consent = ASK,
     common: Common = DEFAULT,
 ) -> int:
-    """Change a job that waits for a time, for its next attempt or for other jobs; what is not given stays.
+    """Change a job that waits: in line, for a time, for its next attempt or for other jobs; what is not given stays.
 
     Without options it opens what the job calls its task with as JSON in $VISUAL or $EDITOR, and asks before it stores
-    that. With --app the arguments are checked against the task. A job that is in line or runs cannot be changed.
+    that. With --app the arguments are checked against the task. A job in line goes behind those there, and its queue
+    stands still for a moment; one that a worker has cannot be changed.
 
     Example: naq jobs edit 01JC4N9W2V --in 10m --priority high
     Example: naq jobs edit 01JC4N9W2V --args '{"to": "a@b.c"}' --app tasks:app --dry-run
@@ -85,7 +86,7 @@ def edit(
 
         host, dry = Held(backend, config), consent.dry_run
         values = (None, None) if new is None else (new.args, new.kwargs)
-        if await edit_job(host, job_id, *values, options, tasks, dry_run=dry):
+        if await edit_job(host, job_id, *values, options, tasks, dry_run=dry) is not None:
             return Change(id=job_id, done=True, outcome="would be changed" if dry else "changed")
         record = await backend.get(job_id)
         return Change(id=job_id, done=False, outcome="not found" if record is None else f"is {record.state}")
@@ -98,7 +99,7 @@ async def _call_of(backend: Backend, config: Config, job_id: str) -> tuple[str, 
 
     Raises:
         NotFoundError: there is no such job.
-        ConflictError: it does not wait for anything, or its arguments are pickled.
+        ConflictError: it does not wait, or its arguments are pickled.
     """
     from naq.codec.envelope import JSON
     from naq.codec.reader import Reader
@@ -107,9 +108,7 @@ async def _call_of(backend: Backend, config: Config, job_id: str) -> tuple[str, 
     record = await get(backend, job_id)
     spec = (await backend.specs([job_id])).get(job_id)
     if record.state not in EDITABLE or spec is None:
-        raise ConflictError(
-            f"job {job_id} is {record.state}: only one that is scheduled, retrying or blocked can change"
-        )
+        raise ConflictError(f"job {job_id} is {record.state}: only one that waits can be changed")
     envelope = Reader(config)(spec)
     if envelope.codec != JSON:
         raise ConflictError(f"the arguments of job {job_id} are pickled: cancel it and enqueue it anew")

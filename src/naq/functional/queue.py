@@ -195,7 +195,7 @@ class Queue(Recurring):
 
         Each keeps its id, priority, time, attempts, tags, key and whom it waits for. Of several callers one moves a
         job, and whatever is killed, it is in one of the two queues. A job that a worker has, or whose unique key a job
-        in `to` has, stays. Nothing is handed out of this queue meanwhile; do not end a pause of it while jobs move.
+        in `to` has, stays. Nothing is handed out of this queue meanwhile, and who resumes it waits for us.
 
         Args:
             to: the other queue; it is made if there is none.

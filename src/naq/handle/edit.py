@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Tasks = Mapping[str, "Task[..., Any]"]
 
-#: The states of the jobs that can be changed. One that is in line may be with a worker before anybody could tell.
-EDITABLE: Final = frozenset({JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
+#: The states of the jobs that can be changed: all in which no worker has it.
+EDITABLE: Final = frozenset({JobState.QUEUED, JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 _TRIES: Final = 100  # times that somebody else may change a job under our hands; a bound where a store is broken
 
 
@@ -74,20 +74,26 @@ async def edit_job(
     tasks: Tasks,
     *,
     dry_run: bool = False,
-) -> bool:
-    """Change the job `job_id` if it waits; see `Job.edit`. `dry_run`: everything but storing it."""
+    check: Callable[[JobSpec], None] | None = None,
+) -> JobSpec | None:
+    """Change the job `job_id` if it waits, and return it as it is then; see `Job.edit`.
+
+    `dry_run`: everything but storing it. `check`: looks at the job as it stands, and raises what is against it.
+    """
     change = read_change(job_id, args, kwargs, options)
     backend = await host.connect()
     for _ in range(_TRIES):
         record = await backend.get(job_id)
         if record is None or record.state not in EDITABLE:
-            return False
+            return None
         seen = (await backend.specs([job_id])).get(job_id)
         if seen is None:
             continue  # it moved between the two looks
+        if check is not None:
+            check(seen)
         changed = changed_job(seen, change, host.config, tasks, clock.now())
         if dry_run or await backend.amend(seen, changed):
-            return True
+            return changed
     raise BackendError(f"job {job_id} was not changed: others changed it again and again; try again")
 
 
@@ -118,7 +124,8 @@ def changed_job(seen: JobSpec, change: Change, config: Config, tasks: Tasks, now
     options = change.options
     envelope = Reader(config)(seen)
     run_at = now + options.delay if options.delay is not None else options.run_at
-    run_at = seen.run_at if run_at is None else run_at
+    in_line = seen.run_at is None and not seen.blocked
+    run_at = seen.run_at if run_at is None or (in_line and run_at <= now) else run_at
     expires_at = now + options.expires_in if options.expires_in is not None else options.expires_at
     expires_at = envelope.expires_at if expires_at is None else expires_at
     if expires_at is not None and expires_at <= max(now, run_at or 0.0):

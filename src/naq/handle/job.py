@@ -215,11 +215,13 @@ class Job(Carried, Generic[R_co]):
     async def edit(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Edits]
     ) -> bool:
-        """Change a job that waits for a time, for its next attempt or for others; whether it was changed.
+        """Change a job that waits, in line, for a time, for its next attempt or for others; whether it was changed.
 
-        False, and nothing done, where it does not wait for any of these (any more): it is in line, runs, has ended, or
-        is not known. What is not given stays. `args` and `kwargs`: what to call its task with instead; giving one
-        replaces both. They are checked against the task where this app has it. `options`: see `Edits`.
+        False, and nothing done, where it does not wait (any more): a worker has it, it has ended, or is not known. What
+        is not given stays. `args` and `kwargs`: what to call its task with instead; giving one replaces both. They are
+        checked against the task where this app has it. `options`: see `Edits`. A job in line goes behind those there,
+        and its queue stands still for some tenths of a second: for single jobs that is; many are changed in a queue
+        that is paused, or cancelled and enqueued anew.
 
         Raises:
             ConfigurationError: an option that cannot be changed or cannot be; arguments that hold results of other
@@ -229,7 +231,8 @@ class Job(Carried, Generic[R_co]):
         """
         from naq.handle.edit import edit_job
 
-        return await edit_job(self._host, self.id, args, kwargs, options, tasks_of(self._call, self._host))
+        tasks = tasks_of(self._call, self._host)
+        return await edit_job(self._host, self.id, args, kwargs, options, tasks) is not None
 
     def edit_sync(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Edits]
@@ -238,7 +241,8 @@ class Job(Carried, Generic[R_co]):
         from naq.handle.edit import edit_job
 
         tasks = tasks_of(self._call, self._host)
-        return sync.run("await job.edit(...)", edit_job, on_bridge(self._host), self.id, args, kwargs, options, tasks)
+        host = on_bridge(self._host)
+        return sync.run("await job.edit(...)", edit_job, host, self.id, args, kwargs, options, tasks) is not None
 
     def cancel_sync(self, *, tree: bool = False) -> CancelResult:
         """`cancel` for code without an event loop."""

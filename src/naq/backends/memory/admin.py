@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain, islice
 from math import inf
-from typing import Final
 
 import msgspec
 
@@ -19,8 +18,6 @@ from naq.backends.memory.wake import Bell
 from naq.exceptions import ConfigurationError, JobNotFoundError, ResultTimeout
 from naq.job import JobRecord, JobSpec, JobState
 from naq.names import check_token
-
-_AMENDABLE: Final = frozenset({JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 
 
 class AdminPart(SignalPart):
@@ -93,14 +90,14 @@ class AdminPart(SignalPart):
             return True
 
     async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
-        """Scheduled, retrying or blocked, with other contents."""
+        """Whatever waits, with other contents."""
         await self._yield()
         config, store = self._config, self._store
         check_amended(seen, changed, max_payload=config.max_payload, max_headers=config.max_headers)
         with store.lock:
             store.advance()
             entry = store.jobs.get(seen.id)
-            if entry is None or entry.state not in _AMENDABLE or entry.spec != seen:
+            if entry is None or entry.state is JobState.RUNNING or entry.spec != seen:
                 return False
             store.amend(entry, changed)
             return True

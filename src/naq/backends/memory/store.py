@@ -21,7 +21,7 @@ from naq.names import check_token
 
 MAX_JOBS: Final = 1_000_000  # not final; more than a process should hold, and a clear error beats its end by memory
 
-_QUEUED, _RUNNING = JobState.QUEUED, JobState.RUNNING
+_QUEUED, _RUNNING, _SCHEDULED = JobState.QUEUED, JobState.RUNNING, JobState.SCHEDULED
 
 
 class Ear(Protocol):
@@ -75,7 +75,7 @@ class Store:
         if spec.blocked:
             self._block(entry)
         elif spec.run_at is not None and spec.run_at > now:
-            self.delay(entry, spec.run_at, JobState.SCHEDULED)
+            self.delay(entry, spec.run_at, _SCHEDULED)
         else:
             self._ready(entry)
 
@@ -102,9 +102,9 @@ class Store:
     def replace(self, spec: JobSpec) -> bool:
         """Let `spec` take the place of the scheduled job of its id; False where there is none."""
         entry = self.jobs.get(spec.id)
-        if entry is None or entry.state is not JobState.SCHEDULED:
+        if entry is None or entry.state is not _SCHEDULED:
             return False
-        self.remove(entry, JobState.SCHEDULED)
+        self.remove(entry, _SCHEDULED)
         self.add(spec)
         return True
 
@@ -114,7 +114,7 @@ class Store:
         entry.spec = msgspec.structs.replace(entry.spec, blocked=False)
         run_at = entry.spec.run_at
         if run_at is not None and run_at > clock.now():
-            self.delay(entry, run_at, JobState.SCHEDULED)
+            self.delay(entry, run_at, _SCHEDULED)
         else:
             self._ready(entry)
 
@@ -134,24 +134,30 @@ class Store:
         self._ready(entry)
 
     def amend(self, entry: Entry, spec: JobSpec) -> None:
-        """Give an entry that waits for a time or for others other contents; an earlier timer is void from here on."""
+        """Give an entry that waits other contents; its place in line, or an earlier timer, is void from here on."""
+        if entry.state is _QUEUED:
+            self.move(entry, spec)
+            return
         entry.spec = spec
         if entry.state is not JobState.BLOCKED and spec.run_at is not None:
             entry.line.waiting -= 1
             self.delay(entry, spec.run_at, entry.state)
 
     def move(self, entry: Entry, spec: JobSpec) -> None:
-        """Let an entry that waits do so as `spec`, in its queue, behind those there; what it was is void."""
+        """Let an entry that waits do so as `spec`, in its queue, behind those there; what it was is void.
+
+        One in line that is given a time to come waits for that.
+        """
         state = entry.state
         self.remove(entry, JobState.CANCELLED)  # a void one in its lane: whoever waits for the job finds the new entry
         moved = self._keep(spec, entry.enqueued_at)
         moved.delivered = entry.delivered
         if state is JobState.BLOCKED:
             self._block(moved)
-        elif state is _QUEUED or spec.run_at is None:
+        elif spec.run_at is None or (state is _QUEUED and spec.run_at <= clock.now()):
             self._ready(moved)
         else:
-            self.delay(moved, spec.run_at, state)
+            self.delay(moved, spec.run_at, _SCHEDULED if state is _QUEUED else state)
 
     def hand_back(self, entry: Entry) -> None:
         """Running -> queued, first in line."""

@@ -1,20 +1,15 @@
-"""Giving a job that waits other contents: one publish takes its timer out and stores another, so one caller wins."""
+"""Giving a job that waits other contents."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from naq import clock
 from naq.backends.check import check_amended
-from naq.backends.nats.early import Early
 from naq.backends.nats.enqueue import OWN_HEADERS
-from naq.backends.nats.keyed import Keyed
+from naq.backends.nats.exchange import Exchange
 from naq.job import JobSpec, JobState
 
-_STATES: Final = frozenset({JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 
-
-class Amend(Keyed, Early):
+class Amend(Exchange):
     """`JobAdmin.amend`."""
 
     async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
@@ -24,8 +19,10 @@ class Amend(Keyed, Early):
         room = int(self.link.server["max_payload"]) - config.max_headers - OWN_HEADERS
         check_amended(seen, changed, max_payload=min(config.max_payload, room), max_headers=config.max_headers)
         place = await self.place(seen.id)
-        if place is None or place.state not in _STATES or place.job != seen:
+        if place is None or place.state is JobState.RUNNING or place.job != seen:
             return False
+        if place.state is JobState.QUEUED:
+            return bool(await self.exchange_all(seen.queue, [(seen, changed)]))
         # On condition that what waits is what we saw: one that has gone off, to a worker perhaps, stays as it was. One
         # of another priority is a timer elsewhere, and the one here goes in the same step.
         target, schedule = self.placed(changed, clock.now(), timer=True)

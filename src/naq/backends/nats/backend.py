@@ -2,13 +2,12 @@
 
 Session (connection) <- Fetch <- Recall <- Settle <- Find <- Keyed <- Enqueue, and Find <- Wait <- Signals <- Cancel
 <- Early <- Queues <- Letters <- Flow, Events <- Registry <- Upkeep: each adds methods, and uses only those before it.
-Amend stands on Keyed and Early, Move on Amend and Queues.
+Hold stands on Queues and Entries, Exchange on Keyed and Hold, Amend and Move on Exchange.
 """
 
 from __future__ import annotations
 
 from naq.backends.nats.enqueue import Enqueue
-from naq.backends.nats.entries import Entries
 from naq.backends.nats.flow import Flow
 from naq.backends.nats.follow import Follow
 from naq.backends.nats.listing import Listing
@@ -16,5 +15,5 @@ from naq.backends.nats.move import Move
 from naq.backends.nats.upkeep import Upkeep
 
 
-class NatsBackend(Move, Enqueue, Listing, Flow, Follow, Entries, Upkeep):
+class NatsBackend(Move, Enqueue, Listing, Flow, Follow, Upkeep):
     """Jobs on NATS JetStream. Belongs to the event loop that opened it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -23,6 +24,16 @@ async def seen(backend: Backend, job_id: str, *, payload: bytes | None = None) -
             spec = (await backend.specs([job_id]))[job_id]
             if payload is None or spec.payload == payload:
                 return spec
+
+
+async def amend(bench: Bench, backend: Backend, job_id: str, **changes: Any) -> None:
+    """Amend a job; asks again where a replica was behind."""
+
+    async def amended() -> bool:
+        spec = (await backend.specs([job_id])).get(job_id)
+        return spec is not None and await backend.amend(spec, replace(spec, **changes))
+
+    await bench.until(amended)
 
 
 class TestAmend:
@@ -103,6 +114,103 @@ class TestAmend:
         await bench.silent(backend, queue)
 
     @scenario
+    async def test_in_line(self, bench: Bench) -> None:
+        """Comes out once, as changed, behind those that were there, in a lane of its own if that was asked for."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        jobs = [await bench.enqueued(backend, queue, fresh=n > 0) for n in range(3)]
+        await amend(bench, other, jobs[0].id, payload=b"other", headers={"Naq-Tag-a": "b"})
+        known = await backend.get(jobs[0].id)
+        assert known is not None
+        assert (known.state, known.tags) == (JobState.QUEUED, {"a": "b"})
+        await amend(bench, other, jobs[2].id, priority="high")
+        claims = await bench.gather(backend, queue, count=3)
+        assert [claim.job.id for claim in claims if claim.job.priority == "normal"] == [jobs[1].id, jobs[0].id]
+        [high] = [claim for claim in claims if claim.job.priority == "high"]
+        assert (high.job.id, high.job.payload) == (jobs[2].id, jobs[2].payload)
+        [first] = [claim for claim in claims if claim.job.id == jobs[0].id]
+        assert (first.job.payload, first.job.headers) == (b"other", {"Naq-Tag-a": "b"})
+        for claim in claims:
+            assert (claim.delivered, claim.job.attempt) == (1, 1)
+            assert await backend.lookup(claim) is None
+            assert await backend.complete(claim, record(claim)) is Settled.DONE
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_in_line_and_given_a_time(self, bench: Bench) -> None:
+        """It is scheduled, keeps its key, and comes out then."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        [added] = await backend.enqueue([bench.job(queue, fresh=True, key="k")])
+        due = clock.now() + DELAY
+        await amend(bench, backend, added.job_id, run_at=due)
+        known = await backend.get(added.job_id)
+        assert known is not None
+        assert known.state is JobState.SCHEDULED
+        [again] = await backend.enqueue([bench.job(queue, fresh=True, key="k")])
+        assert (again.duplicate, again.job_id) == (True, added.job_id)
+        claim = await bench.claim(backend, queue)
+        assert clock.now() >= due
+        assert (claim.job.id, claim.job.key) == (added.job_id, "k")
+        await backend.complete(claim, record(claim))
+        await bench.silent(backend, queue)
+
+    @scenario
+    async def test_in_line_of_a_paused_queue(self, bench: Bench) -> None:
+        """Which stays paused, its limit as it was."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        await backend.limit(queue, 1)
+        await backend.pause(queue)
+        job = await bench.enqueued(backend, queue)
+        await amend(bench, other, job.id, payload=b"other")
+        [stats] = await backend.stats([queue])
+        assert (stats.paused, stats.limit) == (True, 1)
+        await bench.silent(backend, queue)
+        await backend.resume(queue)
+        assert (await bench.claim(backend, queue)).job.payload == b"other"
+
+    @scenario
+    async def test_racing_with_workers(self, bench: Bench) -> None:
+        """Who claim all the while, and with one who resumes: each runs once, as changed where that was said."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open()
+        jobs = [bench.job(queue, fresh=n % 2 == 0) for n in range(20)]
+        await backend.enqueue(jobs)
+        ran: dict[str, bytes] = {}
+        changed: set[str] = set()
+        tried = 0
+
+        async def work() -> None:
+            while len(ran) < len(jobs):
+                if len(ran) > tried:  # let them meet: the one takes jobs from the front, the other from behind
+                    await asyncio.sleep(0)
+                    continue
+                for claim in await backend.fetch([queue], limit=1, lease=bench.lease, wait=0.05):
+                    assert await backend.lookup(claim) is None
+                    assert claim.job.id not in ran
+                    ran[claim.job.id] = claim.job.payload
+                    assert await backend.complete(claim, record(claim)) is Settled.DONE
+
+        async def change() -> None:
+            nonlocal tried
+            for job in reversed(jobs):
+                tried += 1
+                spec = (await other.specs([job.id])).get(job.id)
+                if spec is not None and await other.amend(spec, replace(spec, payload=b"other")):
+                    changed.add(job.id)
+
+        async def resume() -> None:
+            while len(ran) < len(jobs):
+                await other.resume(queue)
+                await asyncio.sleep(0)
+
+        await bench.passing(asyncio.gather(work(), change(), resume()), within=60)
+        assert changed
+        assert {job_id for job_id, payload in ran.items() if payload == b"other"} == changed
+        await bench.silent(backend, queue)
+
+    @scenario
     async def test_one_of_many_wins(self, bench: Bench) -> None:
         """Whoever saw it as it was before the others' change is told that it is not so any more."""
         queue = bench.name()
@@ -155,8 +263,8 @@ class TestAmend:
         await bench.silent(backend, queue)
 
     @scenario
-    async def test_a_job_that_does_not_wait_for_anything(self, bench: Bench) -> None:
-        """Is left alone: queued, running, ended, unknown."""
+    async def test_a_job_that_does_not_wait(self, bench: Bench) -> None:
+        """Is left alone: running, ended, unknown."""
         queue = bench.name()
         backend = await bench.open(queue)
         unknown = bench.job(queue)
@@ -164,7 +272,6 @@ class TestAmend:
         job = await bench.enqueued(backend, queue)
         before = await seen(backend, job.id)
         changed = replace(before, payload=b"other")
-        assert await backend.amend(before, changed) is False
         claim = await bench.claim(backend, queue)
         assert claim.job.payload == job.payload
         assert await backend.amend(before, changed) is False
