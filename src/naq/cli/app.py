@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -72,7 +73,11 @@ def run(args: Sequence[str]) -> int:
     debug = "--debug" in args
     args = _take_profile([arg for arg in args if arg != "--debug"])
     try:
-        result: object = build(args)(args, exit_on_error=False, print_error=False, help_on_error=False)
+        command, given, _ = build(args).parse_args(args, exit_on_error=False, print_error=False, help_on_error=False)
+        if not gc.isenabled():  # as `naq.cli.main` has it while modules are imported: they are here to stay
+            gc.freeze()
+            gc.enable()
+        result: object = command(*given.args, **given.kwargs)
         sys.stdout.flush()
     except CycloptsError as error:
         _say(f"{error}\ntry: {_path(args)} --help")
