@@ -24,6 +24,7 @@ from benchmarks.measures.ingest import ingest
 from benchmarks.measures.latency import latency
 from benchmarks.measures.memory import memory
 from benchmarks.measures.outbox import outbox
+from benchmarks.measures.sse import sse
 from benchmarks.registry import SYSTEMS, System, chosen
 
 JOBS = 20_000  # jobs of a system of scale 1: a drain of seconds for the slower peers
@@ -32,9 +33,12 @@ LARGEST_BACKLOG = 1_000_000
 INGESTED = 100_000  # records of the burst after which the history is to be level again
 HISTORY = 5_000_000
 OUTBOX_JOBS = 10_000
+WATCHING = 500  # clients of live events
 MARK, END = "<!-- results -->", "<!-- end of results -->"
-MEASURES = ("enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli", "ingest")
-OURS = ("ingest", "history")  # there is nothing to compare them with: --only names databases
+MEASURES = (
+    "enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli", "ingest", "sse",
+)  # fmt: skip
+OURS = ("ingest", "history", "sse")  # there is nothing to compare them with: --only names databases
 LONG = ("history",)  # some ten minutes for each database: not among all
 
 
@@ -68,6 +72,7 @@ def measures(options: argparse.Namespace, systems: Sequence[System]) -> dict[str
         "ingest": lambda: ingest(databases(options), options.jobs or INGESTED, count),
         "history": lambda: history(databases(options), options.jobs or HISTORY),
         "outbox": lambda: outbox(options.jobs or OUTBOX_JOBS, count),
+        "sse": lambda: sse(databases(options), options.jobs or WATCHING),
         "cli": lambda: cli(count),
     }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ def broker() -> Generator[str]:
         yield server.url
 
 
+@dataclass
+class Address:
+    city: str
+
+
+@dataclass
+class Order:
+    id: int
+    to: Address
+
+
 def make_tasks(app: Naq) -> None:
     async def add(a: int, b: int = 1, password: str = "") -> dict[str, Any]:
         return {"sum": a + b, "secret": "hunter2"}
@@ -26,6 +38,10 @@ def make_tasks(app: Naq) -> None:
     def fail(why: str) -> None:
         raise ValueError(why)
 
+    async def ship(order: Order) -> str:
+        return order.to.city
+
+    app.task(name="shop.ship", queue="ships")(ship)
     app.task(name="shop.add")(add)
     app.task(name="shop.fail")(fail)
 

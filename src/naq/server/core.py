@@ -24,6 +24,7 @@ from naq.server.access.rates import Rates
 from naq.server.access.redact import Redactor
 from naq.server.breaker import Breaker
 from naq.server.bulk.runner import Runner
+from naq.server.calling import Caller
 from naq.server.ingest.pruning import keep
 from naq.server.ingest.service import Ingest
 from naq.server.live.hub import Hub
@@ -70,6 +71,7 @@ class Core:
         self.redact: Final = Redactor(settings.redact)
         self.rates: Final = Rates(settings)
         self.identifier: Final = Identifier(self)
+        self.caller: Final = Caller(config)
         self.hub: Final = Hub(self)
         self.bulk: Final = Runner(self)
         self.ingest: Ingest | None = None

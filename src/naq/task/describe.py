@@ -7,8 +7,9 @@ form or another language can call it.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,7 @@ RunsIn = Literal["event loop", "thread", "process"]
 
 KIND: Final = "task"  # of entries, by `key_of` the task's name, which may have characters that keys have not
 _LONGEST: Final = 4000  # characters of a docstring that are kept
+_DEFS: Final = "#/$defs/"
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -124,16 +126,49 @@ def schema_of(annotation: Any) -> dict[str, Any]:
 def _arguments(task: Task[..., Any]) -> dict[str, Any]:
     parameters = task.signature.parameters
     named = {**{one.name: one for one in parameters.positional}, **parameters.by_name}
+    shared: dict[str, Any] = {}
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {name: _property(one, parameters.signature) for name, one in named.items()},
+        "properties": {name: _lifted(_property(one, parameters.signature), shared) for name, one in named.items()},
         "required": [name for name, one in named.items() if one.required],
         "additionalProperties": parameters.extra is not None,
         "x-positional": [one.name for one in parameters.positional],
     }
     if parameters.rest is not None:
         schema["x-rest"] = schema_of(parameters.rest.annotation)
+    if shared:
+        schema["$defs"] = shared
     return schema
+
+
+def _lifted(schema: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """`schema` of one parameter as a part of that of all.
+
+    References count from the root, so that its ``$defs`` go to `shared`; a name that is taken there gets a number.
+    """
+    defs = schema.pop("$defs", {})
+    names: dict[str, str] = {}
+    for name, meaning in defs.items():
+        new, number = name, 1
+        while shared.get(new, meaning) != meaning:
+            number += 1
+            new = f"{name}_{number}"
+        names[name] = new
+    for name, new in names.items():
+        shared[new] = _renamed(defs[name], names)
+    return _renamed(schema, names)
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(part, dict):
+        found = cast("dict[str, Any]", part)
+        return {
+            key: f"{_DEFS}{names.get(value.removeprefix(_DEFS), value.removeprefix(_DEFS))}"
+            if key == "$ref" and isinstance(value, str) and value.startswith(_DEFS)
+            else _renamed(value, names)
+            for key, value in found.items()
+        }
+    return [_renamed(each, names) for each in cast("list[Any]", part)] if isinstance(part, list) else part
 
 
 def _property(one: Parameter, signature: inspect.Signature) -> dict[str, Any]:

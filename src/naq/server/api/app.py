@@ -20,6 +20,7 @@ from naq.server.api import (
     access,
     artifacts,
     bulk,
+    enqueue,
     errors,
     health,
     job_actions,
@@ -39,7 +40,8 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends, live, access,
+    enqueue, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends, live,
+    access,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -1,47 +1,25 @@
-"""What is done to one job: cancel, retry (with edits), run now, delete; and enqueueing one."""
+"""What is done to one job: cancel, retry (with edits), run now, delete."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
-from pydantic import AwareDatetime, Field
+from fastapi import Query, Request
 
 from naq.backends.base import Backend, CancelResult
 from naq.exceptions import JobNotFoundError
 from naq.job import JobRecord
-from naq.server.acting import enqueue, retry_edited
+from naq.server.acting import retry_edited
 from naq.server.api.gate import core_of, note
-from naq.server.api.models import Done, Given, Model
+from naq.server.api.models import Done, Given
 from naq.server.api.routes import BROKER, Routes
-from naq.server.names import JobId, Task, Token
-from naq.server.problems import Problem, wrong
+from naq.server.names import JobId
+from naq.server.problems import Problem
 
 routes = Routes("jobs")
 _STATES = ("job_not_found", "wrong_state", *BROKER)
 DryRun = Annotated[bool, Query(description="Check everything, change nothing.")]
-
-
-class Call(Given):
-    """A job to enqueue. The server knows no task's code: arguments are checked against the schema of its workers."""
-
-    task: Task = Field(examples=["shop.tasks:send_mail"])
-    args: list[Any] = Field(default=[], examples=[[]])
-    kwargs: dict[str, Any] = Field(default={}, examples=[{"to": "a@b.c"}])
-    queue: Token = "default"
-    priority: Annotated[str, Field(pattern="^(high|normal|low)$")] = "normal"
-    delay_ms: Annotated[int | None, Field(ge=0, le=366 * 86_400_000)] = None
-    run_at: AwareDatetime | None = None
-    tags: dict[Token, Annotated[str, Field(max_length=256)]] = Field(default={}, max_length=32)
-    job_id: Token | None = None
-
-
-class Enqueued(Model):
-    """A job that is stored; `duplicate`: it was there already, and nothing was added."""
-
-    id: str
-    duplicate: bool
 
 
 class Edits(Given):
@@ -49,25 +27,6 @@ class Edits(Given):
 
     args: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
-
-
-@routes.add("POST", "/jobs", "enqueueJob", "Enqueue a job", role="operator", policy="enqueue", status=201,
-            problems=BROKER, responses={200: {"model": Enqueued, "description": "It was there already."}})  # fmt: skip
-async def enqueue_job(request: Request, response: Response, call: Call) -> Enqueued:
-    """Store a job; durable when this answers. The same `job_id` again adds nothing and answers 200."""
-    core = core_of(request)
-    if call.delay_ms is not None and call.run_at is not None:
-        raise wrong("/run_at", "give delay_ms or run_at, not both")
-    async with core.asking() as backend:
-        found = await enqueue(
-            backend, core.config, call.task, call.args, call.kwargs, queue=call.queue, priority=call.priority,
-            delay=None if call.delay_ms is None else call.delay_ms / 1000, run_at=call.run_at, tags=call.tags,
-            job_id=call.job_id, request_id=str(request.scope["naq.request_id"]),
-        )  # fmt: skip
-    note(request, target=found.job_id, after={"id": found.job_id, "task": call.task, "queue": call.queue})
-    response.status_code = 200 if found.duplicate else 201
-    response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/jobs/{found.job_id}"
-    return Enqueued(id=found.job_id, duplicate=found.duplicate)
 
 
 @routes.add("POST", "/jobs/{job_id}/cancel", "cancelJob", "Cancel a job", role="operator", problems=_STATES)
@@ -97,7 +56,7 @@ async def retry_job(request: Request, job_id: JobId, edits: Edits | None = None,
         payload = None
         if changed:
             assert edits is not None
-            payload = retry_edited(core.config, letter, edits.args, edits.kwargs)
+            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs)
         if dry_run:
             return Done(id=job_id, done=False, outcome="would be queued")
         if not await backend.requeue(job_id, payload=payload):

@@ -110,7 +110,6 @@ class JobDetail(_JobFields):
         record = opened(record, record.id, core.config)
         error = record.error
         ran = record.started_at and record.finished_at
-        result: Any = None if record.result is None else msgspec.json.decode(record.result)
         return cls(
             id=record.id,
             state=record.state,
@@ -138,7 +137,7 @@ class JobDetail(_JobFields):
             waits_for=record.after,
             args=None,
             kwargs=None,
-            result=core.redact(result, "result"),
+            result=_result(record, core),
             error_type=None if error is None else error.type,
             error=None if error is None else error.message,
             fingerprint=None,
@@ -152,6 +151,35 @@ class JobDetail(_JobFields):
     def is_final(self) -> bool:
         """Whether it has ended."""
         return self.state in FINAL
+
+
+class ResultView(Model):
+    """How a job ended, or that it has not: `state` says. `result` is redacted."""
+
+    job_id: str
+    state: JobState
+    run: int
+    result: Any
+    error_type: str | None
+    error: str | None
+    finished_at: Moment | None
+
+    @classmethod
+    def of(cls, record: JobRecord, core: Core) -> ResultView:
+        """A record of the broker as it is shown."""
+        from naq.codec.sealing import opened
+
+        record = opened(record, record.id, core.config)
+        error = record.error
+        return cls(
+            job_id=record.id,
+            state=record.state,
+            run=record.run,
+            result=_result(record, core),
+            error_type=None if error is None else error.type,
+            error=None if error is None else error.message,
+            finished_at=at_seconds(record.finished_at),
+        )
 
 
 class AttemptView(Model):
@@ -243,6 +271,10 @@ class Why(Model):
             key=why.key,
             expires_at=at_seconds(why.expires_at),
         )
+
+
+def _result(record: JobRecord, core: Core) -> Any:
+    return None if record.result is None else core.redact(msgspec.json.decode(record.result), "result")
 
 
 def _shared(row: JobListed | JobRow) -> dict[str, Any]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
 
-from naq.exceptions import JobNotFoundError
+from naq.config.fields import read_seconds
+from naq.exceptions import JobNotFoundError, ResultTimeout
+from naq.job import FINAL
 from naq.limits.why import explain
 from naq.server.api.gate import core_of
-from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, Tree, Why
+from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, ResultView, Tree, Why
 from naq.server.api.lists import Cursor, Limit, links, size, total
 from naq.server.api.models import Page
 from naq.server.api.routes import BROKER, Routes
 from naq.server.core import Core
 from naq.server.filters import Filter, read_filter
 from naq.server.names import JobId
+from naq.server.problems import wrong
 from naq.server.store.conditions import JobQuery
 from naq.server.store.queries import jobs as queries
 from naq.server.store.queries import logs as log_queries
@@ -29,6 +32,8 @@ FilterText = Annotated[
     str,
     Query(max_length=4000, description="Words that must all fit, such as `state:failed queue:mail created:<1h`."),
 ]
+LONGEST_WAIT: Final = 60.0  # seconds of one question for a result: as long as most proxies let an answer take
+Wait = Annotated[str, Query(max_length=20, description="How long to wait for its end, up to 60s.", examples=["30s"])]
 LISTS = ("invalid_filter", "cursor_invalid", "cursor_mismatch")
 
 
@@ -92,6 +97,35 @@ async def get_job(request: Request, job_id: JobId) -> JobDetail:
     if row is None:
         return JobDetail.of_record(await find_record(core, job_id), core)
     return JobDetail.of(row, core.redact)
+
+
+@routes.add("GET", "/jobs/{job_id}/result", "getResult", "Wait for a job's result", problems=("job_not_found", *BROKER),
+            responses={202: {"model": ResultView, "description": "It has not ended yet."}})  # fmt: skip
+async def get_result(request: Request, response: Response, job_id: JobId, wait: Wait = "0s") -> ResultView:
+    """200 as soon as it has ended, told by the broker; 202 where it has not after `wait`: ask again."""
+    core = core_of(request)
+    longest = _read_wait(wait)
+    async with core.asking(timeout=longest + core.settings.request_timeout) as backend:
+        try:
+            record = await backend.wait(job_id, timeout=longest)
+        except ResultTimeout:
+            record = await backend.get(job_id)
+    if record is None:
+        raise JobNotFoundError(f"there is no job {job_id}, and no record of one")
+    if record.state not in FINAL:
+        response.status_code = 202
+        response.headers["Retry-After"] = "1"
+    return ResultView.of(record, core)
+
+
+def _read_wait(text: str) -> float:
+    try:
+        seconds = read_seconds(text)
+    except ValueError:
+        raise wrong("/query/wait", f"{text!r} is no duration: write 500ms or 30s") from None
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise wrong("/query/wait", f"it is 0s to {LONGEST_WAIT:g}s")
+    return seconds
 
 
 @routes.add("GET", "/jobs/{job_id}/attempts", "listAttempts", "List a job's attempts", problems=("job_not_found",))

@@ -97,7 +97,9 @@ async def retry_letter(
         if letter.kind != "failed":
             raise Problem("wrong_state", "it is no job: there is nothing to run", params={"state": letter.kind})
         changed = edits is not None and (edits.args is not None or edits.kwargs is not None)
-        payload = retry_edited(core.config, letter, edits.args, edits.kwargs) if changed and edits else None
+        payload = None
+        if changed and edits:
+            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs)
         done = False if dry_run else await backend.requeue(letter_id, payload=payload)
     if not done and not dry_run:
         raise Problem("wrong_state", "somebody else was faster", params={"state": "gone"})

@@ -19,7 +19,6 @@ from naq.schedules import moves
 from naq.schedules.kept import Kept, tick_id
 from naq.schedules.moves import Step
 from naq.schedules.timetable import Overlap, Timing, read_timetable
-from naq.server.acting import make_call
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
 from naq.server.api.lists import Cursor, Limit, sliced
@@ -68,8 +67,8 @@ class NewSchedule(When):
     task: Task = Field(examples=["shop.tasks:report"])
     args: list[Any] = Field(default=[], examples=[[]])
     kwargs: dict[str, Any] = Field(default={}, examples=[{"kind": "full"}])
-    queue: Token = "default"
-    priority: Priority = "normal"
+    queue: Token | None = None
+    priority: Priority | None = None
     tags: dict[Token, Annotated[str, Field(max_length=256)]] = Field(default={}, max_length=32)
 
 
@@ -212,13 +211,14 @@ async def create(request: Request, response: Response, new: NewSchedule, dry_run
     """Its first jobs are in the broker when this answers; with `dry_run` everything is checked, and nothing made."""
     core, by = core_of(request), identity_of(request).name
     table = read_timetable(f"schedule {new.name}", new.timing())
-    call = make_call(core.config, new.task, new.args, new.kwargs, queue=new.queue, priority=new.priority, tags=new.tags)
     async with core.asking() as backend:
+        known = await core.caller.know(backend, new.task)
+        call = known.call(new.args, new.kwargs, queue=new.queue, priority=new.priority, tags=new.tags)
         acts = Acts(backend, core.config)
         template = make_template(new.name, call, acts.jobs)
         if dry_run:
             return show(moves.first(new.name, template, table, clock.now(), by=by), core, acts)
-        await backend.open([new.queue])
+        await backend.open([call.plan.queue])
         kept = await acts.create(new.name, template, table, by=by)
         if kept is None:
             raise Problem("already_exists", f"there is a schedule {new.name!r} already")
