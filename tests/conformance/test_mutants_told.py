@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from memory_harness import CONFIG, SetTime
 from test_mutants import Mutant
 
 from naq.backends.base import Signal
 from naq.backends.memory import forget
+from naq.exceptions import ConfigurationError
 from naq.testing import conformance
 from naq.testing.clock import FakeClock
 
@@ -28,6 +31,20 @@ class RepeatsOrders(Mutant):
 class TakesOrdersForWakes(Mutant):
     async def send(self, signal: Signal) -> None:
         await super().send(Signal(kind="wake", subject=signal.subject) if signal.kind == "order" else signal)
+
+
+class TakesAnySubject(Mutant):
+    async def send(self, signal: Signal) -> None:
+        with suppress(ConfigurationError):
+            await super().send(signal)
+
+
+def test_a_signal_for_nobody_that_is_taken_is_noticed() -> None:
+    try:
+        with FakeClock() as time, pytest.raises(pytest.fail.Exception):
+            conformance.TestSignals().test_a_subject_that_is_no_name(SetTime(time, TakesAnySubject.connect))
+    finally:
+        forget(CONFIG)
 
 
 @pytest.mark.parametrize("mutant", [RepeatsOrders, TakesOrdersForWakes])

@@ -10,6 +10,7 @@ from typing import Final
 from naq.backends.base import Signal
 from naq.backends.memory.instance import Instance
 from naq.backends.memory.wake import Sleeper
+from naq.names import check_token
 
 _BACKLOG: Final = 1000  # signals a listener may be behind before the oldest are dropped: they are hints
 
@@ -52,6 +53,7 @@ class SignalPart(Instance):
     async def send(self, signal: Signal) -> None:
         """Tell whoever listens."""
         self._check_open()
+        check_token("subject of a signal", signal.subject)
         with self._store.lock:
             for listener in self._store.listeners:
                 listener.hear(signal)

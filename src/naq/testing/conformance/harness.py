@@ -62,7 +62,7 @@ class Deaf:
 
 
 class _DeafBackend:
-    """Everything of `inner`, except that nothing is sent and nothing heard."""
+    """Everything of `inner`, except that nothing is heard of what is sent."""
 
     def __init__(self, inner: Backend) -> None:
         self._inner = inner
@@ -71,7 +71,8 @@ class _DeafBackend:
         return getattr(self._inner, name)
 
     async def send(self, signal: Signal) -> None:
-        """Lose `signal`."""
+        """Send `signal` to nobody who listens."""
+        await self._inner.send(signal)
 
     async def listen(self) -> AsyncIterator[Signal]:
         """Hear nothing."""

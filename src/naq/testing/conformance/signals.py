@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
+
 from naq.backends.base import Backend, Signal
+from naq.exceptions import ConfigurationError
 from naq.testing.conformance.bench import QUIET, Bench, scenario
 
 
@@ -65,6 +68,20 @@ class TestSignals:
             await backend.send(Signal(kind="wake", subject="busy"))
         await bench.enqueued(backend, bench.name())
         await _stop(asyncio.ensure_future(_hear(listening, [])))
+
+    @scenario
+    async def test_a_subject_that_is_no_name(self, bench: Bench) -> None:
+        """Is refused, and nobody hears of it."""
+        backend, other = await bench.open(), await bench.open()
+        heard: list[Signal] = []
+        listening = asyncio.ensure_future(_hear(other.listen(), heard))
+        await bench.harness.advance(QUIET)
+        for subject in ("", "a.b", "*", ">", "a b", "x" * 65):
+            with pytest.raises(ConfigurationError):
+                await backend.send(Signal(kind="wake", subject=subject))
+        await bench.harness.advance(QUIET)
+        await _stop(listening)
+        assert heard == []
 
     @scenario
     async def test_closing_ends_listening(self, bench: Bench) -> None:
