@@ -19,6 +19,7 @@ from naq.exceptions import StreamRestarted
 from naq.inside.ground import set_ground
 from naq.streaming import writing
 from naq.streaming.writing import stream
+from naq.worker.buffer.writer import EventWriter
 from naq.worker.noting import Noting
 from tests.tools import DEADLINE, Place, until_so, working
 
@@ -182,7 +183,7 @@ def test_a_task_is_not_asked_for_more_than_the_broker_has_taken() -> None:
         backend = Stuck(config, healthy._store)  # pyright: ignore[reportPrivateUsage]
         backend.goes_on = asyncio.Event()
         await backend.open()
-        set_ground(Noting(backend, config))
+        set_ground(Noting(backend, config, EventWriter(backend, config, "w")))
         context = Context(job_id="j", task="t", queue="q")
         going = asyncio.create_task(stream(endless(), Signature.of(endless, "t"), context))
 

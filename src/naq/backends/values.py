@@ -133,13 +133,18 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that happened to a job, for the history. `data` is an encoded JSON object."""
+    """Something that happened to a job, for the history. `data` is an encoded JSON object.
+
+    `id` is for those that count by the piece: given to `append` again soon (where it was not known to be stored), the
+    event is stored once where the store can tell. It is not stored itself.
+    """
 
     kind: str
     job_id: str
     queue: str
     data: bytes
     at: float = 0.0
+    id: str = ""
 
 
 class Standing(Struct, frozen=True):

@@ -18,7 +18,7 @@ from naq.exceptions import ConfigurationError
 from naq.names import is_token
 
 SECRET: Final = frozenset({"password", "token", "creds", "nkey_seed", "signing_keys", "encryption_keys"})
-SERVER_SECRET: Final = frozenset({"server_admin_password", "server_secret"})  # of naq.config.server
+SERVER_SECRET: Final = frozenset({"server_admin_password", "server_secret", "server_smtp_password"})  # of naq.config.server
 _CREDENTIALS: Final = re.compile(r"(?<=//)(?:(?!//).)*@", re.DOTALL)  # a password may hold '@', '/' or ','
 _DURATION: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -167,6 +167,10 @@ KINDS: Final[dict[str, Kind]] = {
     "progress_interval": _DURATION_KIND,
     "job_log_lines": _whole(least=0, most=1_000_000),
     "job_log_bytes": _whole(least=0, most=1024**3),
+    "event_buffer": _whole(least=65_536, most=1024**4),
+    "event_overflow": _choice("block", "drop_oldest_progress", "spill"),
+    "event_spill_dir": _TEXT,
+    "event_spill_bytes": _whole(least=1_048_576, most=1024**4),
     "max_artifact": _whole(least=1, most=1024**4),
     "imports": Kind("module names, as a list or separated by commas", _read_names),
     "codec": _choice("json", "pickle"),

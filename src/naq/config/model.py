@@ -15,6 +15,7 @@ from naq.exceptions import ConfigurationError
 Durability = Literal["standard", "strict", "replicated", "replicated-strict"]
 CodecName = Literal["json", "pickle"]
 Priorities = Literal["weighted", "strict"]
+EventOverflow = Literal["block", "drop_oldest_progress", "spill"]
 Seconds = float | timedelta | str
 
 
@@ -46,6 +47,10 @@ class Settings(TypedDict, total=False):
     progress_interval: Seconds
     job_log_lines: int
     job_log_bytes: int
+    event_buffer: int
+    event_overflow: EventOverflow
+    event_spill_dir: str
+    event_spill_bytes: int
     max_artifact: int
     imports: Sequence[str]
     codec: CodecName
@@ -87,6 +92,12 @@ class Config(Struct, frozen=True, kw_only=True):
         progress_delta: how much a job's progress (0 to 1) must grow until it is written again.
         progress_interval: seconds between two writes of a job's progress, at least.
         job_log_lines, job_log_bytes: log lines and bytes of them kept of an attempt; of more, the last 100. 0: none.
+        event_buffer: bytes of events of jobs (progress, log lines, metrics, starts, failed attempts) that a worker
+            holds until the broker takes them.
+        event_overflow: what happens when they do not fit: "block": no jobs are claimed until they do;
+            "drop_oldest_progress": the oldest progress is dropped, then metrics, log lines, and the rest; "spill": they
+            are kept in a file before that. Final records are never among them.
+        event_spill_dir, event_spill_bytes: the folder of that file, and its bytes at most.
         max_artifact: bytes of one artifact; more is `PayloadTooLarge`, and nothing of it is kept.
         imports: modules a worker imports at start; their functions may be run.
         codec: how arguments travel. "pickle" also makes a worker read pickled ones, which can do anything to it: only
@@ -125,6 +136,10 @@ class Config(Struct, frozen=True, kw_only=True):
     progress_interval: float = 0.2
     job_log_lines: int = 1000
     job_log_bytes: int = 1_048_576
+    event_buffer: int = 16_777_216
+    event_overflow: EventOverflow = "drop_oldest_progress"
+    event_spill_dir: str = ""
+    event_spill_bytes: int = 268_435_456
     max_artifact: int = 104_857_600
     imports: tuple[str, ...] = ()
     codec: CodecName = "json"
@@ -151,6 +166,12 @@ class Config(Struct, frozen=True, kw_only=True):
             raise ConfigurationError("password is set but user is not; set both")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigurationError("tls_cert and tls_key belong together; set both or neither")
+
+        if (self.event_overflow == "spill") != bool(self.event_spill_dir):
+            raise ConfigurationError(
+                "event_overflow='spill' and event_spill_dir belong together: the folder in which events wait for the "
+                "broker, the same at the worker's next start"
+            )
 
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{name}={text}' for name, text in self._shown())})"

@@ -11,6 +11,7 @@ from naq import clock
 from naq.backends.base import Event
 from naq.codec.sealing import close_value, open_value
 from naq.exceptions import SerializationError
+from naq.job import new_id
 
 if TYPE_CHECKING:
     from naq.config import Config
@@ -20,6 +21,7 @@ PROGRESS: Final = "progress"
 METRIC: Final = "metric"
 LOG: Final = "log"
 
+_BY_THE_PIECE: Final = frozenset({METRIC, LOG})  # one twice would be seen; of progress the last counts
 _encode: Final = msgspec.json.Encoder().encode
 N = TypeVar("N", bound="Note")
 
@@ -94,7 +96,8 @@ def write_note(config: Config, kind: str, note: Struct, context: Context) -> Eve
     closed = close_value(config, data, kind, context.job_id)
     if closed is not data:
         data = _encode(_Sealed(closed.decode()))
-    return Event(kind=kind, job_id=context.job_id, queue=context.queue, data=data, at=clock.now())
+    known = new_id() if kind in _BY_THE_PIECE else ""
+    return Event(kind=kind, job_id=context.job_id, queue=context.queue, data=data, at=clock.now(), id=known)
 
 
 def read_note(config: Config, event: Event, kind: type[N]) -> N:

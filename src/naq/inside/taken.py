@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -23,8 +23,9 @@ TAIL: Final = 100
 MOST_METRICS: Final = 10_000
 #: Characters of one line that are kept.
 LONGEST: Final = 16_384
-#: Lines in one event; a page of the log stays small enough to be shown at once.
-AT_ONCE: Final = 200
+#: Lines in one event, and characters of them: a page of the log stays small enough to be shown at once, and what
+#: 6 bytes a character and encryption make of it is below what every broker takes.
+AT_ONCE, CHARACTERS_AT_ONCE = 200, 65_536
 
 
 class Taken:
@@ -42,7 +43,7 @@ class Taken:
         self._metrics: deque[Metric] = deque(maxlen=MOST_METRICS)
         self._lines: list[Line] = []
         self._tail: deque[Line] = deque(maxlen=TAIL)
-        self._kept_lines = self._kept_bytes = self._dropped = 0
+        self._kept_lines = self._kept_bytes = self._dropped = self._missed = 0
 
     def progress(self, value: float | None, message: str | None) -> None:
         """See `Notes.progress`. A value below the highest so far changes nothing."""
@@ -61,6 +62,8 @@ class Taken:
         """See `Notes.metric`."""
         context = self.context
         with self._lock:
+            if len(self._metrics) == MOST_METRICS:
+                self._missed += 1
             self._metrics.append(
                 Metric(run=context.run, attempt=context.attempt, name=name, value=value, at=clock.now())
             )
@@ -106,14 +109,20 @@ class Taken:
                     self._written, self._written_at, self._wrote = self._now, now, True
                 else:
                     again = due
-        for start in range(0, len(lines), AT_ONCE):
-            part = Lines(run=context.run, attempt=context.attempt, lines=lines[start : start + AT_ONCE])
-            events.append(write_note(config, LOG, part, context))
+        parts = [Lines(run=context.run, attempt=context.attempt, lines=part) for part in _parts(lines)]
         if last and dropped and config.job_log_lines:
-            rest = Lines(run=context.run, attempt=context.attempt, lines=tail, dropped=dropped - len(tail))
-            events.append(write_note(config, LOG, rest, context))
+            first, *more = _parts(tail)
+            parts.append(Lines(run=context.run, attempt=context.attempt, lines=first, dropped=dropped - len(tail)))
+            parts += [Lines(run=context.run, attempt=context.attempt, lines=part) for part in more]
+        events += [write_note(config, LOG, part, context) for part in parts]
         events += [write_note(config, METRIC, metric, context) for metric in metrics]
         return events, again
+
+    def missed(self) -> int:
+        """How many metrics gave way to later ones since this was asked last."""
+        with self._lock:
+            missed, self._missed = self._missed, 0
+        return missed
 
     def _is_news(self, *, at_all: bool = False) -> bool:
         """Whether the progress is worth a write. `at_all`: any change is."""
@@ -124,3 +133,16 @@ class Taken:
         if now.message != written.message:
             return True
         return grown > 0.0 and (at_all or now.value >= 1.0 or grown >= self._config.progress_delta)
+
+
+def _parts(lines: Sequence[Line]) -> list[list[Line]]:
+    """`lines` in as many parts as there are events."""
+    parts: list[list[Line]] = []
+    room = 0
+    for line in lines:
+        room -= len(line.text)
+        if not parts or room < 0 or len(parts[-1]) == AT_ONCE:
+            parts.append([])
+            room = CHARACTERS_AT_ONCE - len(line.text)
+        parts[-1].append(line)
+    return parts

@@ -19,6 +19,7 @@ from naq.inside.ground import set_ground
 from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
 from naq.worker.admission import Renewer
+from naq.worker.buffer.writer import EventWriter
 from naq.worker.describing import Describing
 from naq.worker.dispatching import Dispatching
 from naq.worker.drain import drain
@@ -103,10 +104,12 @@ class Crew:
         self._main = asyncio.get_running_loop()
         self._threads = Threads(spare=config.concurrency)
         self._processes = Processes(source, config)
+        self._events = EventWriter(backend, config, worker)
+        vitals.watch_events(self._events)
         self._journal = Journal(
-            backend, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
+            self._events, self.flights, worker, hide=seal.hide if seal is not None and seal.encrypts else None
         )
-        self._noting = Noting(backend, config)
+        self._noting = Noting(backend, config, self._events)
         runner = Runner(self._threads, self._processes)
         self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
         self._limiter = Limiter(backend, worker, lease=config.lease)
@@ -132,6 +135,7 @@ class Crew:
             queues=queues,
             concurrency=config.concurrency,
             lease=config.lease,
+            room=self._events.room,
         )
         self._upkeep = Upkeep(backend, worker)
         self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
@@ -139,6 +143,7 @@ class Crew:
         orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
         self._dispatching = Dispatching(backend, config, app, worker)
         self._services: list[Hosted] = [
+            self._events,  # the first to start and the last to end: the others have something for it to the last
             self._fetcher,
             self._journal,
             self._noting,
@@ -184,7 +189,7 @@ class Crew:
         for claim in claims:
             context.run(self._executor.start, claim)
         await self.flights.drained()
-        await self._journal.flush()
+        await self._events.flush()
         return [claim.job.id for claim in claims]
 
     async def make_known(self) -> None:
@@ -220,5 +225,5 @@ class Crew:
         await self._limiter.close()
         for service in reversed(self._services):
             await service.stop()
-        await self._journal.last_words(FAREWELL)
+        await self._events.last_words(FAREWELL)
         self.left_behind = strays + self._threads.close()

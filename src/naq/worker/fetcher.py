@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from naq.backends.base import Claim, JobQueue
@@ -16,7 +16,7 @@ MAX_UNSETTLED: Final = 1000
 
 
 class Fetcher(Service):
-    """Claims as many jobs as there are free slots, and hands them to `start`.
+    """Claims as many jobs as there are free slots, and hands them to `start`; waits for `room` before.
 
     Stopping cancels a fetch under way, which loses nothing: `JobQueue.fetch` hands back what it had claimed.
     """
@@ -30,6 +30,7 @@ class Fetcher(Service):
         queues: Sequence[str],
         concurrency: int,
         lease: float,
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__("fetch", interval=0.0)
         self._queue = queue
@@ -38,9 +39,11 @@ class Fetcher(Service):
         self._queues = queues
         self._concurrency = concurrency
         self._lease = lease
+        self._room = room
 
     async def run_once(self) -> int:
         """Wait for a free slot, then for jobs; how many were claimed."""
+        await self._room()
         while (free := self._free()) <= 0:
             self._flights.room.clear()
             await self._flights.room.wait()

@@ -1,46 +1,48 @@
-"""What the code inside jobs stands on in a worker: notes are written by one loop, questions go to its backend."""
+"""What the code inside jobs stands on in a worker: notes are collected by one loop, questions go to its backend."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from naq import clock
-from naq.backends.base import Backend, Event
+from naq.backends.base import Backend
 from naq.config import Config
 from naq.context import Context, notes_of
 from naq.exceptions import NaqException
 from naq.inside import joblog
 from naq.inside.ground import Notes
+from naq.inside.notes import METRIC
 from naq.inside.taken import Taken
 from naq.sync.bridge import refuse_on_loop
+from naq.worker.buffer.writer import EventWriter
 from naq.worker.service import Service
 
 log = logging.getLogger("naq.worker")
 T = TypeVar("T")
 
-#: Seconds between two writes while jobs report something: soon enough for who watches, few enough for the broker.
+#: Seconds between two looks while jobs report something: soon enough for who watches, few enough for the broker.
 SWEEP: Final = 0.1
-#: Seconds without anything to write after which to look all the same.
+#: Seconds without anything reported after which to look all the same.
 IDLE: Final = 3600.0
-#: Events kept while the backend is away; older ones are dropped: notes may be lost, memory must not fill.
-MOST: Final = 10_000
 #: Seconds that the outcome of a job waits for its last notes at most.
 PATIENCE: Final = 2.0
 
 
 class Noting(Service):
-    """A `naq.inside.ground.Ground`: notes of all attempts in one write, and the worker's own backend."""
+    """A `naq.inside.ground.Ground`: the notes of all attempts go to `events`, and questions to the worker's backend."""
 
-    def __init__(self, backend: Backend, config: Config) -> None:
+    def __init__(self, backend: Backend, config: Config, events: EventWriter) -> None:
         super().__init__("notes", interval=IDLE)
         self.config: Final = config
         self._backend = backend
+        self._events = events
         self._home = asyncio.get_running_loop()
         self._dirty: set[Taken] = set()
-        self._pending: list[Event] = []
+        self._lock = threading.Lock()  # on `_dirty`: jobs in threads add to it while it is emptied
 
     def notes(self, context: Context) -> Notes:
         """See `Ground.notes`."""
@@ -66,60 +68,57 @@ class Noting(Service):
         joblog.install()
 
     async def stop(self) -> None:
-        """End, with a last write of what is there; see `Service.stop`."""
+        """End, with a last look at what is there; see `Service.stop`."""
         if self._task is not None:
             joblog.remove()
         await super().stop()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.run_once()
-        except (NaqException, TimeoutError) as error:
-            log.debug("%d notes of jobs could not be written: %s", len(self._pending), error)
+        self._collect()
 
     async def run_once(self) -> int:
-        """Write what jobs have reported; how many events that was."""
-        dirty, self._dirty = self._dirty, set()
-        now = clock.monotonic()
-        for taken in dirty:
-            events, again = taken.take(now)
-            self._pending += events
-            if again is not None:
-                self._dirty.add(taken)
-        self.interval = SWEEP if dirty or self._dirty else IDLE
-        return await self._flush()
+        """Collect what jobs have reported, unless it has to wait with them; how many of them had."""
+        return 0 if self._events.is_full else self._collect()
 
     async def finish(self, context: Context) -> None:
         """Write the last of what an attempt has reported, before its outcome is stored; waits 2 s at most."""
         taken = notes_of(context)
         assert isinstance(taken, Taken)
-        self._dirty.discard(taken)
-        self._pending += taken.take(clock.monotonic(), last=True)[0]
+        with self._lock:
+            self._dirty.discard(taken)
+        self._take(taken, clock.monotonic(), last=True)
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._flush()
+                await self._events.flush()
         except (NaqException, TimeoutError) as error:
             log.debug("the last notes of job %s wait: %s", context.job_id, error)
-            self._wake()
 
-    async def _flush(self) -> int:
-        if not self._pending:
-            return 0
-        events, self._pending = self._pending, []
-        try:
-            await self._backend.append(events)
-        except (NaqException, asyncio.CancelledError):
-            self._pending = [*events, *self._pending][-MOST:]
-            raise
-        return len(events)
+    def _collect(self) -> int:
+        with self._lock:
+            dirty, self._dirty = self._dirty, set()
+        now = clock.monotonic()
+        later = {taken for taken in dirty if self._take(taken, now)}
+        with self._lock:
+            self._dirty |= later
+        self.interval = SWEEP if dirty or self._dirty else IDLE
+        return len(dirty)
+
+    def _take(self, taken: Taken, now: float, *, last: bool = False) -> bool:
+        """Have written what is to be written now; whether there is more to be written later."""
+        events, again = taken.take(now, last=last)
+        if missed := taken.missed():
+            self._events.missed(METRIC, missed)
+        self._events.put(*events)
+        return again is not None
 
     def _touch(self, taken: Taken) -> None:
         """Something is to be written; from any thread."""
-        if taken not in self._dirty:
-            self._dirty.add(taken)
-            try:
-                self._home.call_soon_threadsafe(self._wake)
-            except RuntimeError:  # the loop is closed: nobody writes any more
+        with self._lock:
+            if taken in self._dirty:
                 return
+            self._dirty.add(taken)
+        try:
+            self._home.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop is closed: nobody writes any more
+            return
 
     def _wake(self) -> None:
         if self.interval != SWEEP:

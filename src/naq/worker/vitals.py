@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from naq import clock
 from naq.backends.base import Health
+from naq.worker.buffer.writer import EventWriter
 from naq.worker.flights import Flights
 from naq.worker.keeper import Keeper
 from naq.worker.presence import State
@@ -36,6 +37,7 @@ class Vitals:
         state: of its life.
         retiring: why it ends by itself; empty if it does not.
         dismissed: whether somebody told it to go, so that nobody need take its place.
+        events: what the events of its jobs go through; None before there is any.
     """
 
     def __init__(self, worker: str, *, concurrency: int, lease: float) -> None:
@@ -49,11 +51,16 @@ class Vitals:
         self._health: Callable[[], Health] | None = None
         self._flights: Flights | None = None
         self._keeper: Keeper | None = None
+        self.events: EventWriter | None = None
         self._watchdog: Watchdog | None = None
 
     def watch(self, health: Callable[[], Health], flights: Flights) -> None:
         """What the worker's main loop uses."""
         self._health, self._flights = health, flights
+
+    def watch_events(self, events: EventWriter) -> None:
+        """What the events of jobs go through."""
+        self.events = events
 
     def watch_lifeline(self, keeper: Keeper, watchdog: Watchdog) -> None:
         """What runs beside it."""
@@ -86,6 +93,7 @@ class Vitals:
                 "running": 0 if flights is None else flights.running,
                 "processed": 0 if flights is None else flights.processed,
                 "failed": 0 if flights is None else flights.failed,
+                **({} if self.events is None else _facts(self.events)),
             },
         )
 
@@ -103,3 +111,11 @@ class Vitals:
     def _renewed_ago(self) -> float | None:
         keeper = self._keeper
         return None if keeper is None or not keeper.done_at else clock.monotonic() - keeper.done_at
+
+
+def _facts(events: EventWriter) -> dict[str, Any]:
+    return {
+        "events_fullness": round(events.fullness, 3),
+        "events_dropped": dict(events.dropped),
+        "events_spilled": events.spilled,
+    }

@@ -16,6 +16,7 @@ from naq.exceptions import ConfigurationError
 from naq.names import check_token
 
 AT: Final = "Naq-At"  # when it happened, in UNIX seconds; without it, when it was stored
+MESSAGE_ID: Final = "Nats-Msg-Id"  # of two messages with one within the stream's window, the second is not stored
 LOOK_AGAIN: Final = 0.1  # seconds; a replica may not have had yet what was stored a moment before we asked
 HINT_LOST: Final = 5.0  # seconds that a lost hint costs
 
@@ -32,7 +33,10 @@ class Events(Letters):
             if kind == "record":
                 raise ConfigurationError("an event cannot be of kind 'record': final records are events by themselves")
             subject = self.subjects.event(kind, check_token("queue", event.queue), check_token("job id", event.job_id))
-            header = messages.block(f"{AT}: {event.at!r}\r\n") if event.at else b""
+            lines = f"{AT}: {event.at!r}\r\n" if event.at else ""
+            if event.id:
+                lines += f"{MESSAGE_ID}: {event.id}\r\n"
+            header = messages.block(lines) if lines else b""
             future = self.courier.publish(subject.encode(), event.data, header, timeout=self.config.publish_timeout)
             sent.append(future)
         await asyncio.gather(*sent)
