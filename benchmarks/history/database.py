@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from secrets import token_hex
+from typing import Any
 
 import psycopg
 
@@ -28,3 +30,20 @@ def fresh(kind: str) -> Generator[str]:
             yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{schema}"
         finally:
             connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+
+
+@contextmanager
+def asked(url: str) -> Generator[Callable[[str], int]]:
+    """Asks the database at `url` for a number, again and again, beside whoever writes to it."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)) as connection:
+            lite = connection
+            yield lambda sql: int(lite.execute(sql).fetchone()[0])
+        return
+    with psycopg.connect(url, autocommit=True) as other:
+
+        def ask(sql: str) -> int:
+            row: Any = other.execute(sql.encode()).fetchone()
+            return int(row[0])
+
+        yield ask

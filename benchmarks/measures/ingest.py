@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,54 +11,67 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.history.database import DATABASES, fresh
+from benchmarks.history.database import DATABASES, asked, fresh
+from benchmarks.history.server import NAMESPACE, served
 from benchmarks.measure import Row, rounds, summary
+from benchmarks.process import cpu_seconds
 from naq.backends import from_url
 from naq.config import Config
 from naq.job import AttemptError, Frame, JobRecord, JobState, new_id
-from naq.server.ingest import Ingest
-from naq.server.store import open_store
+from naq.server.store import schema
 from naq.testing.broker import bundled_server
 
+CORES = {0}  # that the server may use
+HOW_FAR = "SELECT coalesce(max(events), 0) FROM cursors"
 BATCH = 2_000  # records on their way at once
 FAILED = 50  # every so many jobs one fails, with a traceback
+PATIENCE = 600.0  # seconds until the whole log is to be read
 
 
 def ingest(databases: Sequence[str], count: int, times: int) -> list[Row]:
-    """A row a database: records a second from a log of `count` that is there already (the lag after a burst)."""
+    """A row a database: records a second that `naq server` on one core makes history of, where the log has `count`.
+
+    `lag_s` is from its start until it has caught up; `cpu_us` what it took itself for a record.
+    """
     rows: list[Row] = []
     for name in databases or DATABASES:
 
         def once(name: str = name) -> Row:
-            with tempfile.TemporaryDirectory() as folder, bundled_server(Path(folder) / "broker") as server:
-                return asyncio.run(_once(server.url, name, count))
+            with tempfile.TemporaryDirectory() as folder, bundled_server(Path(folder) / "broker") as broker:
+                asyncio.run(_log(broker.url, count))
+                with fresh(name) as database:
+                    return _once(Path(folder), broker.url, database, count)
 
         keys = ("ingest_per_s", "cpu_us", "lag_s")
         rows.append(summary("ingest", f"naq, {name}", rounds(times, once, f"ingest {name}"), *keys, jobs=count))
     return rows
 
 
-async def _once(broker: str, database: str, count: int) -> Row:
-    config = Config(broker_url=broker, namespace="bench")
-    backend: Any = from_url(config)
+async def _log(broker: str, count: int) -> None:
+    backend: Any = from_url(Config(broker_url=broker, namespace=NAMESPACE))
     await backend.open(["q0", "q1", "q2", "q3"])
     for start in range(0, count, BATCH):
         made = [record(n) for n in range(start, min(start + BATCH, count))]
         await asyncio.gather(*(backend.store(each, first=True) for each in made))
-    with fresh(database) as url:
-        store = await open_store(url)
-        service = Ingest(backend, store, config)
-        cpu, begun = _cpu(), time.perf_counter()
-        task = asyncio.ensure_future(service.run())
-        while service.place.events < count:  # noqa: ASYNC110 - nobody is told here
-            await asyncio.sleep(0.01)
-        taken = time.perf_counter() - begun
-        used = _cpu() - cpu
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await store.close()
     await backend.close()
-    return {"ingest_per_s": count / taken, "cpu_us": used / count * 1e6, "lag_s": taken}
+
+
+def _once(folder: Path, broker: str, database: str, count: int) -> Row:
+    schema.upgrade(database)
+    begun = time.monotonic()
+    first: tuple[float, int, float] | None = None
+    with served(folder, broker, database, cores=CORES) as (_, server), asked(database) as ask:
+        while (read := ask(HOW_FAR)) < count:
+            if first is None and read:
+                first = time.monotonic(), read, cpu_seconds([server.popen.pid])
+            server.check()
+            if time.monotonic() > begun + PATIENCE:
+                raise RuntimeError(f"{read} of {count} events were read after {PATIENCE:g} s")
+            time.sleep(0.02)
+        now, used = time.monotonic(), cpu_seconds([server.popen.pid])
+    at, before, cpu = first or (begun, 0, 0.0)
+    done = max(count - before, 1)
+    return {"ingest_per_s": done / (now - at), "cpu_us": (used - cpu) / done * 1e6, "lag_s": now - begun}
 
 
 def record(n: int) -> JobRecord:
@@ -74,8 +86,3 @@ def record(n: int) -> JobRecord:
         errors=[error] if failed else [], worker="host-1234-abcdef", enqueued_at=now - 1, started_at=now - 0.5,
         finished_at=now,
     )  # fmt: skip
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

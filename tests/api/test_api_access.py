@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_tools import Served, serving
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from naq.config import Config
 from naq.config.server import ServerConfig
@@ -36,8 +39,8 @@ def test_every_route_says_its_role_and_only_these_are_for_everybody() -> None:
     }  # fmt: skip
     # A preview changes nothing; everything else that is no GET needs more than a viewer.
     assert {op["operationId"] for method, _, role, op in OPERATIONS if method != "GET" and role == "viewer"} == {
-        "previewSchedule"
-    }
+        "previewSchedule", "previewAlertRule",
+    }  # fmt: skip
     assert len(CHANGES) > 25
 
 
@@ -150,3 +153,26 @@ def test_names_and_paths_are_hidden_at_any_depth() -> None:
         "args": [{"card": HIDDEN, "n": 2, "Password": HIDDEN}],
         "kwargs": {"user": {"a": HIDDEN}, "x": [{"password": HIDDEN}]},
     }
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    value=st.recursive(
+        st.none() | st.integers(0, 9) | st.text('aAßSs"\\/0é', max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('aAßSs"\\/0é', max_size=2), inner),
+        max_leaves=8,
+    ),
+    rules=st.lists(
+        st.sampled_from(["a", "SS", "0", "é", 'a"', "result", "result.a", "result.*.0", "*.a.S", "result.0.é", "x/"]),
+        max_size=3,
+    ),
+    path=st.sampled_from([(), ("result",)]),
+    escaped=st.booleans(),
+)
+def test_what_is_not_read_has_nothing_to_hide(
+    value: Any, rules: list[str], path: tuple[str, ...], *, escaped: bool
+) -> None:
+    """Text in which no rule can fit is stored as it came: that must be the same as reading it."""
+    redact = Redactor(rules)
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert json.loads(redact.hide(text, *path)) == redact(value, *path)

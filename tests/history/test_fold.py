@@ -250,6 +250,9 @@ def test_ids() -> None:
     job_id = new_id()
     assert abs(made_at(job_id, 2**62) / 1e6 - clock.now()) < 60
     assert made_at("Z" * 26, 5) == 5
+    assert made_at("01M8MGV657DHBXMEMGB41BX63G", 5) == 1_795_985_086_631_000
+    for other in "iloILOU_-é٣ ":  # what `int` might read as a digit, or around one, but is none of an id's
+        assert made_at(f"01M8M{other}V657DHBXMEMGB41BX63G", 5) == 5, other
     assert schedule_of("cron-nightly-report-abc-1") == "nightly-report"
     assert schedule_of("back-nightly-abc") == "nightly"
     assert schedule_of(job_id) is None

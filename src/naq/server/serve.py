@@ -22,9 +22,12 @@ KEEP_ALIVE: Final = 75  # seconds; more than the 60 of most proxies, so that the
 #: Bytes that the kernel keeps of an answer which its client does not take. By itself it keeps megabytes on loopback,
 #: and a stalled stream is noticed minutes late; at 100 ms to the client and back this is still 2 MB/s of download.
 UNSENT: Final = 262_144
+#: Milliseconds after which the kernel gives up a connection whose client takes nothing: closing one would wait for it for
+#: ever. More than the second or two that a network is gone for, and a multiple of `server_sse_write`.
+UNTAKEN: Final = 30_000
 HEADERS: Final = 65_536  # bytes of a request's line and headers
 #: Objects made before Python looks for garbage among them: a batch of events makes some 30,000 that live until it is
-#: written, and none is garbage of the kind that is looked for. With Python's 700 that took a sixth of the ingest's time.
+#: written, and none is garbage of the kind that is looked for. With Python's own 700 a sixth of the ingest went there.
 COLLECT: Final = 50_000
 
 
@@ -114,6 +117,8 @@ def _listen(settings: ServerConfig) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)  # connections have it from here
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere it waits for as long as the client lives
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN)
     try:
         listening.bind((settings.host, settings.port))
         listening.listen(BACKLOG)

@@ -108,8 +108,8 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
     row, is_new = start_row(changes, record.id, record.queue, enqueued)
     if row.run < record.run and row.finished_at is not None:
         archive(changes, row)
-    error = record.error
-    row.task, row.queue, row.priority, row.state = record.task, record.queue, record.priority, record.state.value
+    state = record.state.value
+    row.task, row.queue, row.priority, row.state = record.task, record.queue, record.priority, state
     row.run, row.attempt, row.delivered, row.worker = record.run, record.attempt, record.delivered, clean(record.worker)
     row.created_at = enqueued if is_new or not row.created_at else row.created_at
     row.schedule = row.schedule or schedule_of(record.id)
@@ -124,17 +124,12 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
         set_tags(changes, row, record.tags)
     if record.after:
         row.waits_for = _encode(record.after).decode()
-    result = None if record.result is None else bytes(record.result).decode()
-    if result is not None and hide is not None:
-        result = hide(record.task, "result", result)
-    row.result = None if result is None else short_json(result)
-    row.error_type = row.error = row.fingerprint = None
-    if error is not None and record.state.value != "succeeded":
-        row.error_type, row.error = clean(error.type, 400), clean(error.message)
-        row.fingerprint = fingerprint(record.task, error)
-    row.progress = 1.0 if record.state.value == "succeeded" and row.progress is not None else row.progress
+    _show_outcome(row, record, hide)
+    if row.progress is not None and state == "succeeded":
+        row.progress = 1.0
     row.rank, row.ranked_at, row.updated_at = ours, row.finished_at, at
-    hold_parent(changes, row, record.parent, record.root)
+    if record.parent:
+        hold_parent(changes, row, record.parent, record.root)
     if record.root and row.root_id is None and record.root != row.id:
         row.root_id = record.root
     if is_new:
@@ -142,6 +137,19 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
     changes.count(row.state, row.finished_at, row.task, row.queue, run_us=row.duration_us, wait_us=row.wait_us)
     if record.errors or record.attempt > 1 or record.run > 1:
         _attempts(changes, record, row)
+
+
+def _show_outcome(row: JobRow, record: JobRecord, hide: Hide | None) -> None:
+    """What came of the run: a result, or an error."""
+    result = None if record.result is None else bytes(record.result).decode()
+    if result is not None and hide is not None:
+        result = hide(record.task, "result", result)
+    row.result = None if result is None else short_json(result)
+    row.error_type = row.error = row.fingerprint = None
+    error = record.error
+    if error is not None and row.state != "succeeded":
+        row.error_type, row.error = clean(error.type, 400), clean(error.message)
+        row.fingerprint = fingerprint(record.task, error)
 
 
 def _attempts(changes: Changes, record: JobRecord, row: JobRow) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("naq.server.ingest")
 
-BATCH: Final = 1_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
+BATCH: Final = 2_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
 #: What databases say of a value that they cannot hold; of an integer of more than 64 bits SQLite says OverflowError.
 REFUSED: Final = (DataError, IntegrityError, OverflowError)
 MAX_DATA: Final = 65_536  # bytes kept of an event that is none

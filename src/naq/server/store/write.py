@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -73,8 +74,14 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
     """Write all of `changes`; who calls holds what keeps others from making the same rows (`lock`)."""
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # a parent may be among the later rows
-    new = [changes.jobs[job_id] for job_id in changes.touched if job_id in changes.new]
-    await bulk.insert(connection, jobs, JOB_COLUMNS, new)
+    # Those of a state have values in the same columns. Those with a parent come last, at once: it may be one of them
+    alike: defaultdict[str, list[JobRow]] = defaultdict(list)
+    for job_id in changes.touched:
+        if job_id in changes.new:
+            row = changes.jobs[job_id]
+            alike[row.state if row.parent_id is None else "~"].append(row)
+    for _, rows in sorted(alike.items()):
+        await bulk.insert(connection, jobs, JOB_COLUMNS, rows)
     known = [changes.jobs[job_id] for job_id in changes.touched if job_id not in changes.new]
     await bulk.insert(connection, jobs, JOB_COLUMNS, known, _UPDATE_JOB)
     await _all(connection, changes)
