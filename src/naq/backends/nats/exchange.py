@@ -101,8 +101,8 @@ class Exchange(Keyed, Hold):
         timers = await asyncio.gather(*(self._put_aside(place, hold.now + BACK) for place, _ in ready))
         fault("move.aside")
         aside = [(place, changed, timer) for (place, changed), timer in zip(ready, timers, strict=True) if timer]
-        # Somebody ended the pause: what is in line is the workers' again, and a timer replaces what they did not take.
-        if await self.delivered(queue) != hold.delivered:
+        # The pause is over: what is in line is the workers' again, and a timer replaces what they did not take.
+        if await self.delivered(queue) != hold.delivered or clock.monotonic() > hold.until:
             return set()
         gone = await asyncio.gather(
             *(self.js.delete(self.subjects.jobs, place.message.sequence) for place, _, _ in aside)

@@ -1,8 +1,8 @@
 """Holding a queue still: the broker hands out nothing of it while a block runs, and nobody but us ends that.
 
-The broker pauses the lanes, for `HOLD` seconds at most: if we die, that ends by itself. A note with the same time to
-live says that the queue is held. Whoever ends a pause, sets a limit, or holds it himself waits until the note is gone,
-as each of these would let jobs out under our hands.
+The broker pauses the lanes, for `HOLD` seconds at most: if we die, that ends by itself. A note that lives for `TURN`
+seconds says that the queue is held. Whoever ends a pause, sets a limit, or holds it himself waits until the note is
+gone, as each of these would let jobs out under our hands; we touch nothing once it may be.
 """
 
 from __future__ import annotations
@@ -26,16 +26,25 @@ from naq.names import check_token
 HOLD: Final = (
     20.0  # seconds that a pause of ours lasts at most; an election may delay a timer by 6 s (RELIABILITY.md 2)
 )
+TURN: Final = 5.0  # seconds of a turn, many times what one takes; so another finds the pause of who died in it
+_SURE: Final = TURN - 1.0  # seconds in which it is ours for certain, however late the broker's answer came
 _NOTE: Final = "hold"  # the kind of entry that says so of a queue
 _LOOK: Final = 0.01  # seconds between two looks whether a pause is in force; where replicas agree, some ms later
-_TURN: Final = 0.05  # seconds between two looks whether another one is done
+_ASK: Final = 0.05  # seconds between two looks whether another one is done
 
 
 class Held(NamedTuple):
-    """A queue of which nothing is handed out: what each lane has delivered (stream sequence), and the broker's time."""
+    """A queue of which nothing is handed out.
+
+    Attributes:
+        delivered: what each lane has handed out, as a sequence of the stream.
+        now: the broker's time, UNIX seconds.
+        until: monotonic time after which others may let its jobs out.
+    """
 
     delivered: dict[Priority, int]
     now: float
+    until: float
 
 
 class Hold(Queues, Entries):
@@ -52,17 +61,19 @@ class Hold(Queues, Entries):
             await super().limit(queue, concurrency)
 
     @asynccontextmanager
-    async def _turn(self, queue: str) -> AsyncGenerator[None]:
-        """Be the only one in the block who lets jobs of `queue` out or holds them."""
+    async def _turn(self, queue: str) -> AsyncGenerator[float]:
+        """Be the only one in the block who lets jobs of `queue` out or holds them, until the monotonic time given."""
         self.must_be_open()
         check_token("queue", queue)
-        until = clock.monotonic() + HOLD + self.config.connect_timeout
-        while (version := await self.put(_NOTE, queue, b"", expect=0, ttl=HOLD)) is None:
-            if clock.monotonic() > until:
+        asked = clock.monotonic()
+        deadline = asked + HOLD + self.config.connect_timeout
+        while (version := await self.put(_NOTE, queue, b"", expect=0, ttl=TURN)) is None:
+            if clock.monotonic() > deadline:
                 raise BackendError(f"queue {queue} is held still by somebody who moves or edits its jobs: try again")
-            await asyncio.sleep(_TURN)
+            await asyncio.sleep(_ASK)
+            asked = clock.monotonic()
         try:
-            yield
+            yield asked + _SURE
         finally:
             with suppress(NaqException):  # it ends by itself
                 await self.remove(_NOTE, queue, expect=version)
@@ -70,11 +81,11 @@ class Hold(Queues, Entries):
     @asynccontextmanager
     async def held(self, queue: str) -> AsyncGenerator[Held]:
         """Let nothing of `queue` be handed out in the block; a pause that was there stays."""
-        async with self._turn(queue), self._paused(queue) as held:
+        async with self._turn(queue) as until, self._paused(queue, until) as held:
             yield held
 
     @asynccontextmanager
-    async def _paused(self, queue: str) -> AsyncGenerator[Held]:
+    async def _paused(self, queue: str, ours_until: float) -> AsyncGenerator[Held]:
         infos: dict[Priority, dict[str, Any]] = {p: await self._lane(queue, p) for p in ALL_LANES}
         now, since = max(messages.stored_at(info["ts"]) for info in infos.values()), clock.monotonic()
         until = now + HOLD
@@ -92,7 +103,7 @@ class Hold(Queues, Entries):
                     raise BackendError(f"queue {queue} could not be held still: try again")
                 await asyncio.sleep(_LOOK)
             await self.recall(queue)  # what workers were handed and have not taken
-            yield Held(await self.delivered(queue), now + clock.monotonic() - since)
+            yield Held(await self.delivered(queue), now + clock.monotonic() - since, ours_until)
         finally:
             # Where this fails, the pause ends by itself.
             with suppress(NaqException):
