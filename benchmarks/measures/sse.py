@@ -35,7 +35,7 @@ KEYS = ("p50_ms", "p95_ms", "max_ms", "events_per_s", "told_per_s", "cpu_percent
 def sse(databases: Sequence[str], clients: int) -> list[Row]:
     """A row a database: times from event to client, and the server's memory: `rss_mb` at the end, `growth_mb` from the
     third quarter of the time to the last, and at each tenth. SQLite's cache is in it, until that is full; PostgreSQL's
-    is not. `stalled` clients accept nothing and come again when they are `dropped`.
+    is not. `stalled` clients read nothing for half a minute, and come again; `dropped`: how often the server ended one.
     """
     rows: list[Row] = []
     for name in databases or ["postgresql"]:
@@ -76,6 +76,7 @@ async def _once(folder: Path, broker: str, database: str, clients: int) -> Row:
         watching.popen.stdin.close()  # then they say what they saw
         found = json.loads(await _line(watching))
         server.check()
+        dropped = server.log.read_text().count("it took nothing")
     finally:
         for child in (watching, server):
             if child is not None:
@@ -83,6 +84,7 @@ async def _once(folder: Path, broker: str, database: str, clients: int) -> Row:
     quarter = max(1, len(sizes) // 4)
     return {
         **found,
+        "dropped": dropped,
         "events_per_s": sent / taken,
         "told_per_s": found["told"] / taken,
         "cpu_percent": used / taken * 100,

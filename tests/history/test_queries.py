@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +14,19 @@ from history_tools import Rig, make_rig
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from naq.server.store.conditions import Among, Begins, Between, Condition, Contains, JobQuery, Sort, Tagged
+from naq.server.store.conditions import (
+    Absent,
+    Among,
+    At,
+    Begins,
+    Between,
+    Condition,
+    Contains,
+    Every,
+    JobQuery,
+    Sort,
+    Tagged,
+)
 from naq.server.store.queries import errors, fleet, plan, trends
 from naq.server.store.queries import jobs as asking
 from naq.server.store.tables import FINAL_STATES, STATES, jobs, tags
@@ -46,6 +59,25 @@ CONDITIONS: list[tuple[Condition, ...]] = [
     (Tagged("team", "a"),),
     (Tagged("team", "a"), Tagged("team", "b", negated=True), Among("state", ("failed",))),
     (Tagged("team", "a"), Between("created_at", None, 200)),
+    (Absent("parent_id"),),
+    (Absent("parent_id", negated=True), Among("state", ("failed",))),
+    (Between("due_at", None, 100), Among("state", ("queued", "scheduled"))),
+    (Every((Among("worker", ("w1",)), Between("started_at", None, 100)), negated=True),),
+    (Every((Among("error_type", ("E",)), Between("started_at", 50))),),
+    (At("args", ("kwargs", "to", "city"), ('"Bern"',)), Among("task", ("shop.t1",))),
+    (At("args", ("kwargs", "to", "city"), ('"Bern"',), negated=True),),
+    (At("args", ("kwargs", "to", "city"), ('"Be',), begins=True),),
+    (At("args", ("args", "0"), ('"5"', "5", "true")),),
+    (At("result", ("rows", "1"), ("null", '"é"')),),
+]
+#: Arguments as they may lie in a history, some of them none that can be read.
+ARGUMENTS = [
+    '{"args":[5],"kwargs":{"to":{"city":"Bern"}}}',
+    '{"args":["5",1],"kwargs":{"to":{"city":"Bergen","Bern":1}}}',
+    '{"args":[true],"kwargs":{"to":["city"]}}',
+    '{"args":[5],"kwargs":{"to":{"city":"Bern…',
+    '{"args":["\\u0000"],"kwargs":{"to":{"city":"Zug"}}}',
+    None,
 ]
 SORTS: tuple[Sort, ...] = ("created_at", "started_at", "finished_at", "duration_us")
 
@@ -65,6 +97,8 @@ async def fill(rig: Rig, count: int = 600) -> None:
                 "worker": f"w{n % 2}" if started else "", "parent_id": "j00000" if n % 7 == 1 else None,
                 "root_id": "j00000" if n % 7 == 1 else None, "error": "boom_oom" if n % 4 == 1 else None,
                 "error_type": "E" if n % 4 == 1 else None, "fingerprint": f"f{n % 3}" if n % 4 == 1 else None,
+                "run_at": n if n % 6 == 0 else None, "args": ARGUMENTS[n % len(ARGUMENTS)],
+                "result": '{"rows":[1,null]}' if n % 5 == 0 else '{"rows":["x","é"]}' if n % 5 == 1 else None,
                 "schedule": "nightly" if n % 9 == 0 else None, "key": f"k{n % 3}" if n % 11 == 0 else None,
             }
         )  # fmt: skip
@@ -80,10 +114,17 @@ async def fill(rig: Rig, count: int = 600) -> None:
 def matches(row: dict[str, Any], condition: Condition) -> bool:
     """What a condition means, said once more and plainly."""
     match condition:
+        case Every(parts):
+            found = all(matches(row, part) for part in parts)
+        case At(document, path, values, begins):
+            lies = lying(row[document], path)
+            found = lies is not None and (lies.startswith(values[0]) if begins else lies in values)
+        case Absent(field):
+            found = row[field] is None
         case Among(field, values):
             found = row[field] in values
         case Between(measure, low, high):
-            value = row[measure]
+            value = (row["run_at"] or row["created_at"]) if measure == "due_at" else row[measure]
             found = value is not None and (low is None or value >= low) and (high is None or value < high)
         case Begins(field, start):
             found = row[field].startswith(start)
@@ -93,6 +134,19 @@ def matches(row: dict[str, Any], condition: Condition) -> bool:
             n = int(row["id"][1:])
             found = n % 5 == 0 and name == "team" and value == "ab"[n % 2]
     return found != condition.negated
+
+
+def lying(text: str | None, path: tuple[str, ...]) -> str | None:
+    """The JSON at `path`."""
+    if text is None or text.endswith("…") or "\\u0000" in text:
+        return None
+    value: Any = json.loads(text)
+    for step in path:
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return None
+    return json.dumps(value, ensure_ascii=False)
 
 
 def test_pages_are_the_whole_in_order(url: str) -> None:

@@ -1,6 +1,8 @@
 """The words that say which jobs: ``state:failed,expired -queue:mail duration:>5s created:<1h "two words"``.
 
 Terms are separated by spaces and must all hold. ``key:value[,value]`` is one of the values, ``-key:...`` none of them;
+``args.to:bob`` and ``result.rows.0:5`` look into
+arguments and results, by names and positions; ``meta.team:shop`` is another way to write ``tag:team=shop``.
 ``*`` at the end of a value is any ending. ``key:>v``, ``key:<v`` and ``key:a..b`` are bounds of numbers, durations
 (``5s``, ``2h``) and moments (``2026-11-28``, ``2026-11-28T10:00Z``, or an age: ``created:<1h`` is the last hour). A
 word without a key is the beginning of an id, or somewhere in a task's name. Quotes keep spaces together.
@@ -14,16 +16,36 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from msgspec import Struct
+from msgspec.json import encode as _encode
+from msgspec.structs import replace
 
 from naq import clock
 from naq.config.fields import read_seconds
 from naq.config.suggest import hint
 from naq.job import PRIORITIES, JobState
 from naq.server.problems import Problem
-from naq.server.store.conditions import Among, Begins, Between, Condition, Contains, Field, Long, Measure, Tagged
+from naq.server.store.conditions import (
+    Absent,
+    Among,
+    At,
+    Begins,
+    Between,
+    Condition,
+    Contains,
+    Document,
+    Every,
+    Field,
+    Long,
+    Measure,
+    Tagged,
+)
 from naq.server.store.rows import micros
 
-_TERM: Final = re.compile(r'(-?)(?:([A-Za-z_]+):)?("(?:[^"\\]|\\.)*"?|[^\s"]+)')
+_TERM: Final = re.compile(
+    r'(-?)(?:((?:args|result|meta)\.[A-Za-z0-9_.-]+|[A-Za-z_]+):)?("(?:[^"\\]|\\.)*"?|[^\s"]+)', re.ASCII
+)
+_STEP: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_MOST_STEPS: Final = 8  # of a path
 _SPACE: Final = re.compile(r"\s+")
 _AMONG: Final[dict[str, Field]] = {
     "id": "id", "task": "task", "queue": "queue", "priority": "priority", "state": "state", "worker": "worker",
@@ -36,15 +58,24 @@ _MOMENTS: Final[dict[str, Measure]] = {
 _DURATIONS: Final[dict[str, Measure]] = {"duration": "duration_us", "wait": "wait_us"}
 _NUMBERS: Final[dict[str, Measure]] = {"attempt": "attempt", "run": "run"}
 _LONG: Final[dict[str, Long]] = {"error": "error", "reason": "reason", "args": "args", "result": "result"}
-_IS: Final[dict[str, Condition]] = {
-    "retried": Between("attempt", 2), "rerun": Between("run", 2), "dead": Among("state", ("failed",)),
-    "slow": Between("duration_us", 60_000_000), "unfinished": Among("state", (
-        "scheduled", "blocked", "queued", "running", "retrying")),
-}  # fmt: skip
-KEYS: Final = (*_AMONG, *_MOMENTS, *_DURATIONS, *_NUMBERS, *_LONG, "tag", "is")
+LATE: Final = 60.0  # seconds behind its time after which a job that has not started is late
+STUCK: Final = 3600.0  # seconds that a job runs after which somebody should look
+_DUE: Final = Among("state", ("queued", "scheduled", "retrying"))
+_IS: Final[dict[str, Callable[[float], Condition]]] = {
+    "retried": lambda _: Between("attempt", 2),
+    "rerun": lambda _: Between("run", 2),
+    "dead": lambda _: Among("state", ("failed",)),
+    "slow": lambda _: Between("duration_us", 60_000_000),
+    "unfinished": lambda _: Among("state", ("scheduled", "blocked", "queued", "running", "retrying")),
+    "root": lambda _: Absent("parent_id"),
+    "late": lambda now: Every((_DUE, Between("due_at", None, micros(now - LATE)))),
+    "stuck": lambda now: Every((Among("state", ("running",)), Between("started_at", None, micros(now - STUCK)))),
+}
+KEYS: Final = (*_AMONG, *_MOMENTS, *_DURATIONS, *_NUMBERS, *_LONG, "tag", "meta.NAME", "args.PATH", "result.PATH", "is")
 _CLOSED: Final[dict[str, tuple[str, ...]]] = {"state": tuple(JobState), "priority": PRIORITIES}
 _LONGEST: Final = 500  # characters of one value
 _MOST_VALUES: Final = 50
+_PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?|true|false|null", re.ASCII)  # what is no text in JSON
 _ID_LIKE: Final = re.compile(r"[0-9][0-9A-Z]{2,}", re.ASCII)
 
 
@@ -93,7 +124,7 @@ def read_filter(text: str, *, most: int, pointer: str = "/query/filter") -> Filt
     return Filter(tuple(conditions), " ".join(terms))
 
 
-def _read(  # noqa: C901, PLR0911 - one for each kind of key
+def _read(  # noqa: C901, PLR0911, PLR0912 - one for each kind of key
     key: str | None, value: str, *, negated: bool, quoted: bool
 ) -> list[Condition]:
     """One term as conditions. Raises ValueError with what is wrong."""
@@ -109,12 +140,14 @@ def _read(  # noqa: C901, PLR0911 - one for each kind of key
         if _ID_LIKE.fullmatch(value) and not quoted:
             return [Begins("id", value, negated)]
         return [Contains("task", value, negated)]
+    if "." in key:
+        return [_inside(*key.split("."), value=value, negated=negated, quoted=quoted)]
     if key in _LONG:
         return [Contains(_LONG[key], value, negated)]
     if key == "tag":
         return [_tag(value, negated=negated)]
     if key == "is":
-        return [_is(value, negated=negated)]
+        return _is(value, negated=negated)
     if key in _AMONG:
         return [_among(key, value, negated=negated, quoted=quoted)]
     for known, read in ((_MOMENTS, _moment), (_DURATIONS, _duration), (_NUMBERS, _number)):
@@ -144,13 +177,34 @@ def _tag(value: str, *, negated: bool) -> Condition:
     return Tagged(name, rest, negated)
 
 
-def _is(value: str, *, negated: bool) -> Condition:
-    found = _IS.get(value)
-    if found is None:
-        raise ValueError(f"there is no is:{value[:40]}; {hint(value, _IS)}")
-    from msgspec.structs import replace
+def _inside(what: str, *path: str, value: str, negated: bool, quoted: bool) -> Condition:
+    """A term about what lies at a path."""
+    if what == "meta":
+        return Tagged(".".join(path), value, negated)
+    if len(path) > _MOST_STEPS or not all(map(_STEP.fullmatch, path)):
+        raise ValueError(f"a path is up to {_MOST_STEPS} names or positions, with dots between")
+    if not quoted and (value[0] in "<>" or ".." in value):
+        raise ValueError("what lies at a path is compared with values, not bounds; put it in quotes if it is one")
+    document = cast("Document", what)
+    if document == "args":
+        path = ("args" if path[0].isdecimal() else "kwargs", *path)
+    if not quoted and value.endswith("*"):
+        return At(document, path, (_encode(value[:-1])[:-1].decode(),), begins=True, negated=negated)
+    given = (value,) if quoted else tuple(dict.fromkeys(part for part in value.split(",") if part))
+    if not 1 <= len(given) <= _MOST_VALUES:
+        raise ValueError(f"give 1 to {_MOST_VALUES} values")
+    texts = [_encode(each).decode() for each in given]
+    plain = [each for each in given if not quoted and _PLAIN.fullmatch(each)]
+    return At(document, path, (*texts, *plain), negated=negated)
 
-    return replace(found, negated=negated)
+
+def _is(value: str, *, negated: bool) -> list[Condition]:
+    if (make := _IS.get(value)) is None:
+        raise ValueError(f"there is no is:{value[:40]}; {hint(value, _IS)}")
+    found = make(clock.now())
+    if isinstance(found, Every) and not negated:
+        return [*found.parts]  # each by itself, so that an index may serve it
+    return [replace(found, negated=negated)]
 
 
 Reader = Callable[[str], tuple[int, int]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
@@ -18,6 +19,8 @@ from naq.server.problems import Problem
 
 if TYPE_CHECKING:
     from naq.server.core import Core
+
+log = logging.getLogger("naq.server")
 
 RETRY: Final = 2000  # milliseconds after which a client comes back
 _HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -38,14 +41,19 @@ class EventStream(Response):
         gone = asyncio.create_task(_gone(receive), name="naq-server-client")
         telling = asyncio.create_task(self._tell(send), name="naq-server-stream")
         try:
-            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._core.hub.leave(self._client, self._who)
+            if not gone.done() and not telling.result():
+                await gone  # nobody takes what the kernel still has of it, until it gives the connection up
         finally:
-            self._core.hub.leave(self._client, self._who)
             for task in (gone, telling):
                 task.cancel()
             await asyncio.gather(gone, telling, return_exceptions=True)
 
-    async def _tell(self, send: Send) -> None:
+    async def _tell(self, send: Send) -> bool:
+        """Whether all of it was taken, up to `bye`."""
         settings, client = self._core.settings, self._client
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
@@ -66,8 +74,10 @@ class EventStream(Response):
                     await asyncio.sleep(settings.sse_step)  # what comes meanwhile is merged
             await self._send(send, [Tidings(name="bye", topics=(), data={"reason": reason}).wire()])
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            return  # it accepts nothing: there is nobody to say bye to, and the connection is closed
+            return True
+        except TimeoutError:  # there is nobody to say bye to
+            log.info("a stream of %s ends: it took nothing for %g s", self._who, settings.sse_write)
+            return False
 
     async def _send(self, send: Send, parts: list[bytes]) -> None:
         async with asyncio.timeout(self._core.settings.sse_write):

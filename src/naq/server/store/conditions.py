@@ -10,7 +10,10 @@ Field = Literal[
     "id", "task", "queue", "priority", "state", "worker", "parent_id", "root_id", "schedule", "key", "fingerprint",
     "error_type",
 ]  # fmt: skip
-Measure = Literal["created_at", "started_at", "finished_at", "run_at", "duration_us", "wait_us", "attempt", "run"]
+Measure = Literal[
+    "created_at", "started_at", "finished_at", "run_at", "due_at", "duration_us", "wait_us", "attempt", "run"
+]  # fmt: skip
+Document = Literal["args", "result"]
 Long = Literal["task", "error", "reason", "args", "result"]
 
 
@@ -23,7 +26,10 @@ class Among(Struct, frozen=True):
 
 
 class Between(Struct, frozen=True):
-    """``low <= measure < high``; None: no bound. What has no value is never between."""
+    """``low <= measure < high``; None: no bound. What has no value is never between.
+
+    ``due_at`` is `run_at`, and `created_at` of a job that had no time to wait for.
+    """
 
     measure: Measure
     low: int | None = None
@@ -55,7 +61,34 @@ class Tagged(Struct, frozen=True):
     negated: bool = False
 
 
-Condition = Among | Between | Begins | Contains | Tagged
+class At(Struct, frozen=True):
+    """What lies at `path` in the JSON of `document` is one of `values`, or where `begins` a text that begins with it.
+
+    Steps that are digits count from 0 in an array. `values` are JSON. What was not stored whole has nothing anywhere.
+    """
+
+    document: Document
+    path: tuple[str, ...]
+    values: tuple[str, ...]
+    begins: bool = False
+    negated: bool = False
+
+
+class Absent(Struct, frozen=True):
+    """`field` has no value; one, where `negated`."""
+
+    field: Field
+    negated: bool = False
+
+
+class Every(Struct, frozen=True):
+    """Every one of `parts` holds; not all of them, where `negated`."""
+
+    parts: tuple[Among | Between, ...]
+    negated: bool = False
+
+
+Condition = Among | Between | Begins | Contains | Tagged | At | Absent | Every
 Sort = Literal["created_at", "started_at", "finished_at", "duration_us"]
 
 

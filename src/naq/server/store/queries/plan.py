@@ -11,10 +11,23 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select, tuple_, union_all
 from sqlalchemy.sql.selectable import Subquery
 
-from naq.server.store.conditions import Among, Begins, Between, Condition, Contains, JobQuery, Tagged
+from naq.server.store.conditions import (
+    Absent,
+    Among,
+    At,
+    Begins,
+    Between,
+    Condition,
+    Contains,
+    Every,
+    JobQuery,
+    Measure,
+    Tagged,
+)
+from naq.server.store.queries.documents import json_at
 from naq.server.store.tables import STATES, jobs, tags
 
 SCAN: Final = 5_000  # rows that one page sifts at most: some 20 ms on SQLite
@@ -146,12 +159,21 @@ def _rest(conditions: Sequence[Condition], used: Sequence[Condition]) -> list[Co
 def _sift(condition: Condition) -> ColumnElement[bool]:
     """A condition as SQL; of a negated one, what has no value is among the rest."""
     match condition:
+        case Every(parts):
+            # Asked as a number, so that what is not known is no, and its opposite yes.
+            found = func.coalesce(case((and_(*map(_sift, parts)), 1), else_=0), 0) == 1
+        case At(document, path, values, begins):
+            lies = json_at(jobs.c[document], path)
+            found = func.substr(lies, 1, len(values[0])) == values[0] if begins else lies.in_(values)
+            return or_(lies.is_(None), not_(found)) if condition.negated else found
+        case Absent(field):
+            found = jobs.c[field].is_(None)
         case Among(field, values):
             column = jobs.c[field]
             found = column.in_(values)
             return or_(column.is_(None), not_(found)) if condition.negated else found
         case Between(measure):
-            column = jobs.c[measure]
+            column = _measured(measure)
             found = and_(column.is_not(None), *_bounds(column, condition))
             return or_(column.is_(None), not_(found)) if condition.negated else found
         case Begins(field, text):
@@ -166,6 +188,10 @@ def _sift(condition: Condition) -> ColumnElement[bool]:
                 .exists()
             )
     return not_(found) if condition.negated else found
+
+
+def _measured(measure: Measure) -> ColumnElement[Any]:
+    return func.coalesce(jobs.c.run_at, jobs.c.created_at) if measure == "due_at" else jobs.c[measure]
 
 
 def _bounds(column: ColumnElement[Any], between: Between) -> list[ColumnElement[bool]]:
