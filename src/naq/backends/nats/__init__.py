@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def connect(config: Config) -> NatsBackend:
-    """A backend for ``nats:``, ``tls:``, ``ws:`` and ``embedded:`` URLs, not opened."""
+    """A backend for ``nats:``, ``tls:`` and ``embedded:`` URLs, not opened."""
     from naq.backends.nats.backend import NatsBackend
 
     return NatsBackend(config)

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from nats.nuid import NUID
 
 from naq import clock
+from naq.backends.nats.client.inbox import new_inbox
 from naq.backends.nats.client.ingest import Build
 from naq.backends.nats.client.link import Link
 
@@ -95,8 +95,8 @@ class Batches:
         if wire is None:
             group.stored.set_result(False)
             return group
-        batch = NUID().next()
-        inbox = b"_INBOX." + bytes(batch)
+        inbox = new_inbox().encode()
+        batch = inbox.rpartition(b".")[2]
 
         def on_word(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
             if not payload and not header:

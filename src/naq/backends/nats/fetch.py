@@ -8,12 +8,11 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from nats.nuid import NUID
-
 from naq import clock
 from naq.backends.base import Claim, Extended
 from naq.backends.nats import messages, topology
 from naq.backends.nats.api import Message
+from naq.backends.nats.client.inbox import new_inbox
 from naq.backends.nats.client.lane import Delivered, Lane
 from naq.backends.nats.client.link import PROBE
 from naq.backends.nats.session import Session
@@ -117,7 +116,7 @@ class Fetch(Session):
         made: list[Lane] = []
         for priority in ALL_LANES:
             lane = Lane(self.link, self.subjects.jobs, consumer(queue, priority), queue, priority, self.puller.arrived)
-            lane.open("_INBOX." + NUID().next().decode())
+            lane.open(new_inbox())
             made.append(lane)
         self.puller.lanes[queue] = made
         self.link.probe_every = min(PROBE, self.config.lease / PROBES)

@@ -8,7 +8,7 @@ from typing import Protocol
 from naq.config import Config
 from naq.exceptions import ConfigurationError
 
-SCHEMES = ("nats://", "tls://", "ws://", "wss://")
+SCHEMES = ("nats://", "tls://")
 
 
 class Held(Protocol):
@@ -35,6 +35,6 @@ def resolve(config: Config) -> tuple[str, Held | None]:
     if all(part.strip().startswith(SCHEMES) for part in url.split(",")):
         return url, None
     raise ConfigurationError(
-        f"broker_url {url!r} is not a NATS address: nats://HOST:PORT, tls://HOST:PORT, wss://HOST:PORT, several "
-        "separated by commas, or embedded:FOLDER"
+        f"broker_url {url!r} is not a NATS address: nats://HOST:PORT, tls://HOST:PORT, several separated "
+        "by commas, or embedded:FOLDER"
     )

@@ -1,1 +1,1 @@
-"""Our own pipelined publisher, pull loop and supervisor over nats-py."""
+"""The connection to NATS: dialling, keeping, publishing, pulling."""

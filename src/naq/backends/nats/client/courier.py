@@ -11,10 +11,9 @@ import asyncio
 import random
 from typing import Final
 
-from nats.nuid import NUID
-
 from naq import clock
 from naq.backends.nats.client import errors
+from naq.backends.nats.client.inbox import new_inbox
 from naq.backends.nats.client.link import Link
 from naq.exceptions import NaqConnectionError, PayloadTooLarge
 
@@ -75,7 +74,7 @@ class Courier:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._prefix = b"_INBOX." + bytes(NUID().next()) + b"."
+        self._prefix = f"{new_inbox()}.".encode()
         self._cut = len(self._prefix)
         self._pending: dict[bytes, _Entry] = {}
         self._count = 0
@@ -147,7 +146,7 @@ class Courier:
             if not first.done():
                 first.set_result(header)
 
-        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        inbox = new_inbox()
         token = self._link.listen(inbox, on_word)
         try:
             if self._link.wire is not None:
@@ -171,7 +170,7 @@ class Courier:
             else:
                 heard += 1
 
-        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        inbox = new_inbox()
         token = self._link.listen(inbox, on_word)
         try:
             if (wire := self._link.wire) is not None:
@@ -222,7 +221,7 @@ class Courier:
                     renewed = now
                     patience.reschedule(now + min(deadline - clock.monotonic(), TRY_TIMEOUT))
 
-        inbox = (b"_INBOX." + bytes(NUID().next())).decode()
+        inbox = new_inbox()
         token = self._link.listen(inbox, on_part)
         try:
             if (wire := self._link.wire) is not None:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from nats.nuid import NUID
 
 from naq import clock
+from naq.backends.nats.client.inbox import new_inbox
 from naq.backends.nats.client.link import Link
 from naq.backends.nats.client.wire import Wire
 
@@ -68,7 +68,7 @@ class Ingest:
         wire = self._link.wire
         if wire is None:
             return 0
-        inbox = "_INBOX." + NUID().next().decode()
+        inbox = new_inbox()
         prefix = f"{inbox}.{FLOW}.fail.".encode()
         token = self._link.listen(inbox + ".>", self._on_word)
         try:

@@ -1,8 +1,7 @@
 """The connection that is always being kept: dials, re-dials, subscribes again, and knows whether it is heard.
 
-There is one way back after any trouble: the wire is dropped and a new one dialled. nats-py's own reconnect stays off,
-because it replays what was buffered while it was away, gives up after 60 tries, and never comes back from a protocol
-error (RELIABILITY.md 3.4, traps 4, 5, 7 and 8).
+There is one way back after any trouble: the wire is dropped and a new one dialled, for as long as it takes. Nothing
+is buffered meanwhile: who sends knows what must be sent again (RELIABILITY.md 3.4, traps 4, 5, 7 and 8).
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from nats import errors as nats_errors
-
 from naq import clock
-from naq.backends.nats.client.options import dial_options
+from naq.backends.nats.client.address import Address, read_addresses, read_discovered
+from naq.backends.nats.client.dial import dial
 from naq.backends.nats.client.wire import Handler, Wire
 from naq.config import Config
-from naq.exceptions import BrokerTooOld, NaqConnectionError
+from naq.exceptions import BrokerTooOld, ConfigurationError, NaqConnectionError
 
 _log = logging.getLogger("naq.nats")
 
@@ -31,7 +29,7 @@ UNHEARD: Final = 12.0  # seconds without a byte from the server after which we a
 BLOCKED: Final = 1.0  # seconds between two ticks after which our own loop was blocked, and silence proves nothing
 TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
 PROBE: Final = 2.0  # seconds between two PINGs of ours where nobody needs to know more exactly when things were sent
-CLOSE: Final = 2.0  # seconds for a connection to close; a web socket waits for its peer to agree
+PREPARE: Final = 5.0  # seconds for a server that has just taken us to answer once more
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
 
 
@@ -61,8 +59,9 @@ class Link:
 
     def __init__(self, config: Config, url: str, *, name: str) -> None:
         self._config = config
-        self.url = url
         self.shown = re.sub(r"//[^/@,]*@", "//", url)
+        self._named = read_addresses(url)
+        self._told: list[Address] = []  # servers that another one of their cluster named
         self._name = name
         self.wire: Wire | None = None
         self.server: dict[str, Any] = {}
@@ -74,10 +73,8 @@ class Link:
         self._next = 0
         self._task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
-        self._failed: NaqConnectionError | None = None
+        self._failed: NaqConnectionError | ConfigurationError | None = None
         self._last_error = ""
-        self._refused = False  # whether that error was the server's own word
-        self._seen: list[str] = []
         self._closing = False
         self._mute_since = float("-inf")
 
@@ -86,6 +83,7 @@ class Link:
 
         Raises:
             NaqConnectionError: not up within `wait` seconds. Keeping goes on: a later call may find it up.
+            ConfigurationError: what logs in cannot be read.
         """
         if self._closing:
             raise NaqConnectionError("this backend was closed: make a new one")
@@ -171,8 +169,9 @@ class Link:
         if wire is None or not wire.is_connected or wire.heard_at < self._mute_since:
             return
         try:
-            await wire.flush(timeout=int(timeout))
-        except (nats_errors.Error, OSError, TimeoutError):
+            async with asyncio.timeout(timeout):
+                await wire.flush()
+        except (NaqConnectionError, TimeoutError):
             self._mute_since = clock.monotonic()
             _log.debug("a flush was not answered", exc_info=True)
 
@@ -182,34 +181,28 @@ class Link:
         said_at = -SAY_AGAIN
         try:
             while True:
-                wire = Wire()
                 try:
-                    await self._dial(wire)
-                except asyncio.CancelledError:  # closed while it dials: nobody else knows of this socket
-                    await self._end(wire)
-                    raise
-                except (OSError, nats_errors.Error, TimeoutError, NaqConnectionError) as error:
-                    if not isinstance(error, nats_errors.NoServersError):
-                        self._remember(error)
-                    if isinstance(error, BrokerTooOld):
+                    wire = await self._dial()
+                except (OSError, NaqConnectionError, ConfigurationError) as error:
+                    self._last_error = str(error) or type(error).__name__
+                    if isinstance(error, BrokerTooOld | ConfigurationError):
                         self._failed = error
                         self._up.set()
                     if clock.monotonic() - said_at >= SAY_AGAIN:
                         said_at = clock.monotonic()
                         _log.warning("cannot reach the broker at %s (%s); trying on", self.shown, self._last_error)
-                    await self._end(wire)
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                     pause = min(pause * 2, REDIAL_MOST)
                     continue
                 pause, said_at = REDIAL_FIRST, -SAY_AGAIN
-                self._failed, self._last_error, self._refused = None, "", False
+                self._failed, self._last_error = None, ""
                 self.wire = wire
                 self._up.set()
                 self._tell(self.on_up)
                 await self._watch(wire)
                 self._lost()
                 if not self._closing:
-                    why = self._last_error or wire.last_error or "closed"
+                    why = self._last_error or wire.why
                     _log.warning("lost the broker at %s (%s); dialling again", self.shown, why)
                 await self._end(wire)
         finally:
@@ -217,33 +210,37 @@ class Link:
                 self._lost()
                 await self._end(last)
 
-    async def _dial(self, wire: Wire) -> None:
-        servers = list(dict.fromkeys([*self.url.split(","), *self._seen]))
-        await wire.connect(servers, **dial_options(self._config, self._name), error_cb=self._note)
-        wire.read_at_once()
-        info: dict[str, Any] = wire._server_info  # pyright: ignore[reportPrivateUsage] - has no public form
-        self._check(info)
-        self.server = info
-        self._seen = [server.geturl() for server in wire.discovered_servers]
+    async def _dial(self) -> Wire:
+        """A wire to whichever server is there first, with all that is listened to; the errors of all where none is."""
+        wrong: dict[str, None] = {}
+        for address in self._shuffled():
+            try:
+                wire = await dial(self._config, address, self._name)
+            except (OSError, NaqConnectionError) as error:
+                wrong[str(error) or type(error).__name__] = None
+                continue
+            try:
+                await self._prepare(wire, address)
+            except BaseException:  # cancelled among them: nobody else knows of this socket
+                await self._end(wire)
+                raise
+            return wire
+        raise NaqConnectionError("; ".join(wrong))
+
+    def _shuffled(self) -> list[Address]:
+        """All servers that are known, those that we were told to ask first, in an order that spreads a fleet."""
+        named = random.sample(self._named, len(self._named))
+        told = [address for address in self._told if address not in named]
+        return [*named, *random.sample(told, len(told))]
+
+    async def _prepare(self, wire: Wire, address: Address) -> None:
+        self._check(wire.info)
+        self.server = wire.info
+        self._told = read_discovered(wire.info, address)
         for subscription in self._subscriptions.values():
             subscription.sid = wire.listen(subscription.subject, subscription.handler, group=subscription.group)
-        await wire.flush(timeout=5)
-
-    async def _note(self, error: Exception) -> None:
-        """Keep what nats-py found wrong with a server; where all fail it says only that there are no more."""
-        self._remember(error)
-        _log.debug("nats: %s", error)
-
-    def _remember(self, error: Exception) -> None:
-        """Keep `error` to be shown, unless it is the mere end of a connection and the server has said why it ends it.
-
-        A refused login is answered with a word and a closed socket, and the socket may be noticed first.
-        """
-        is_end = isinstance(error, ConnectionResetError | BrokenPipeError | nats_errors.UnexpectedEOF)
-        if is_end and self._refused:
-            return
-        self._refused = isinstance(error, nats_errors.Error) and not is_end
-        self._last_error = str(error) or type(error).__name__
+        async with asyncio.timeout(PREPARE):
+            await wire.flush()
 
     def _check(self, info: dict[str, Any]) -> None:
         version = str(info.get("version", "0"))
@@ -291,8 +288,4 @@ class Link:
 
     async def _end(self, wire: Wire) -> None:
         wire.abort()  # what mattered was flushed; to write out the rest, one could wait for a silent peer for ever
-        try:
-            async with asyncio.timeout(CLOSE):
-                await wire.close()
-        except (OSError, nats_errors.Error, RuntimeError, AttributeError):
-            _log.debug("closing a lost connection failed", exc_info=True)
+        await wire.ended()

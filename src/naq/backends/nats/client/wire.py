@@ -1,8 +1,7 @@
-"""One connection: nats-py dials, authenticates and pings; messages go straight from the socket to our handlers.
+"""One connection: the protocol of NATS, from the bytes of the socket to handlers, in the turn in which they came.
 
-nats-py spends some 40 µs on each message (two regular expressions, a header dictionary, a queue and a task per
-subscription). A worker handles two messages a job, so its message path is replaced here, and only that: control lines
-are still parsed by nats-py. docs/adr/0002 says what this rests on, `tests/nats/test_wire.py` guards it.
+A worker handles two messages a job, so there is nothing between: no tasks, no queues, no copies of headers. Why this is
+not nats-py: docs/adr/0019. What it is held to: `tests/jetstream/test_wire.py` and `test_link.py`.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import Any, Final
 
-from nats.aio.client import Client
-from nats.aio.transport import TcpTransport
-from nats.errors import Error, ProtocolError
-from nats.protocol.parser import Parser
+import msgspec
 
 from naq import clock
+from naq.exceptions import NaqConnectionError
 
 Handler = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, payload and raw header block (each may be empty); must not block."""
@@ -27,80 +25,88 @@ _log = logging.getLogger("naq.nats")
 _CRLF: Final = b"\r\n"
 _MSG: Final = ord("M")
 _HMSG: Final = ord("H")
-OWN_SIDS: Final = 1_000_000  # our subscription ids begin above those that nats-py gives to its own
 MAX_CONTROL_LINE: Final = 1024 * 1024  # bytes; messages have at most 4096, a cluster's INFO may have far more
+_decode_info: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class MessageParser(Parser):
-    """nats-py's parser with its MSG and HMSG cases replaced by one without regular expressions or copies."""
+class Wire(asyncio.Protocol):
+    """A connection to one server; its messages are dispatched by subscription id.
 
-    def __init__(self, wire: Wire) -> None:
-        super().__init__(wire)  # pyright: ignore[reportUnknownMemberType]
-        self._wire = wire
+    Attributes:
+        handlers: by subscription id, as the bytes that stand in the protocol.
+        info: what the server last said of itself.
+        is_known: whether the server has taken our CONNECT; set by `dial`.
+        said: the error that the server named, or "".
+        heard_at: monotonic seconds at which the server was last heard of.
+        fenced_at: monotonic seconds after which the server sent whatever is read now. Bytes may have lain in the
+            socket for as long as this process was frozen, so the time of reading says nothing; but what follows a
+            PONG was sent after the PING.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[bytes, Handler] = {}
+        self.info: dict[str, Any] = {}
+        self.is_known = False
+        self.said = ""
+        self.heard_at = self.fenced_at = clock.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._over = ""  # why it has ended
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._greeting: asyncio.Future[None] = self._loop.create_future()
+        self._last_sid = 0
         self._rest = bytearray()
         self._needed = 0  # bytes that must be there before another look is worth it
-        self._parsing = False
-        self._spoilt: Exception | None = None
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._due = False
+        self._calm = True  # hardly anything is sent in a turn of the loop
+        self._muted: deque[tuple[float, int]] = deque()
+        self._pongs: deque[asyncio.Future[None] | float] = deque()  # who waits for one, or when a probe was sent
+        self._probing = False
 
-    def reset(self) -> None:
-        """Forget half a message: the connection that it came from is gone."""
-        super().reset()
-        self._rest = bytearray()
-        self._needed = 0
-        self._spoilt = None
+    # What the event loop calls.
 
-    def attach(self, reader: asyncio.StreamReader) -> None:
-        """Have `reader` hand what the socket gives to `take`, in the turn of the loop in which it came.
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket's transport."""
+        self._transport = transport  # pyright: ignore[reportAttributeAccessIssue] - what a Protocol gets is a Transport
+        if self._over:  # nobody waits for it any more
+            self.abort()
 
-        Only what needs nats-py, and all that comes before it has had its turn, goes to its read loop: that is a task,
-        which has to be woken for each packet, between a message and whoever waits for it.
-        """
-        stream: Any = reader
-        feed, buffer = stream.feed_data, stream._buffer
-
-        def take(data: bytes) -> None:
-            if not buffer and not self._parsing and self._spoilt is None:
-                try:
-                    data = self._take(data)
-                except (ValueError, IndexError) as error:
-                    self._spoilt = error  # said where nats-py listens
-            if data:
-                feed(data)
-
-        stream.feed_data = take
-
-    async def parse(self, data: bytes = b"") -> None:
-        """Take what the socket gave and dispatch every whole message in it.
-
-        Raises:
-            ProtocolError: it is no NATS. nats-py closes the connection then; with any other error it would end its
-                read loop, and the connection would look alive and be deaf.
-        """
-        self._parsing = True
+    def data_received(self, data: bytes) -> None:
+        """Take what the socket gave; what is no NATS ends the connection."""
+        self.heard_at = clock.monotonic()
         try:
-            if self._spoilt is not None:
-                raise self._spoilt
-            while data := self._take(data):
-                end = data.find(_CRLF) + 2
-                await super().parse(data[:end])
-                data = data[end:]
-        except (ValueError, IndexError) as error:
-            raise ProtocolError(f"the broker sent what is no NATS: {error}") from error
-        finally:
-            self._parsing = False
+            self._take(data)
+        except (ValueError, IndexError, msgspec.DecodeError) as error:
+            self._end(f"the broker sent what is no NATS: {error}")
 
-    def _take(self, data: bytes) -> bytes:
-        """Dispatch every whole message up to the first control line; that line and what follows it, if there is one."""
-        wire = self._wire
-        wire.heard_at = clock.monotonic()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all who wait."""
+        self._end(str(exc) if exc is not None else "the broker closed the connection")
+        self._pending.clear()
+        self._pending_size = 0
+        if not self._ended.done():
+            self._ended.set_result(None)
+        waiting = [self._greeting, *(each for each in self._pongs if isinstance(each, asyncio.Future))]
+        self._pongs.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(NaqConnectionError(self.why))
+                future.exception()  # seen: whoever waited may have gone
+
+    # What comes in.
+
+    def _take(self, data: bytes) -> None:
+        """Dispatch every whole message, and keep the rest."""
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
-                return b""
+                return
             data = bytes(self._rest)
         position, end = 0, len(data)
         self._needed = 0
-        handlers = wire.handlers
+        handlers = self.handlers
         while position < end:
             eol = data.find(_CRLF, position)
             if eol < 0:
@@ -117,8 +123,9 @@ class MessageParser(Parser):
                 header_size, size = 0, int(words[-1])
                 reply = words[2] if len(words) == 4 else b""
             else:
-                self._rest = bytearray()
-                return data[position:]
+                self._obey(data[position:eol])
+                position = eol + 2
+                continue
             start = eol + 2
             stop = start + size
             if not 0 <= header_size <= size:
@@ -131,63 +138,49 @@ class MessageParser(Parser):
                 body = start + header_size
                 try:
                     handler(words[0], reply, data[body:stop], data[start:body])
-                except Exception:  # noqa: BLE001 - else the read loop ends: the connection looks alive and is deaf
+                except Exception:  # noqa: BLE001 - a handler's bug is no reason to lose what the others wait for
                     _log.exception("a handler for %s failed", words[0][:200])
             position = stop + 2
         self._rest = bytearray(data[position:]) if position < end else bytearray()
-        return b""
 
+    def _obey(self, line: bytes) -> None:
+        """What a line says that is no message."""
+        word, _, text = line.partition(b" ")
+        match word:
+            case b"PING":
+                self.send(b"PONG\r\n")
+            case b"PONG":
+                self._answered()
+            case b"INFO":
+                self.info |= _decode_info(text)
+                if not self._greeting.done():
+                    self._greeting.set_result(None)
+            case b"-ERR":
+                self._refused(text.decode(errors="replace").strip().strip("'"))
+            case b"+OK":
+                pass
+            case _:
+                raise ValueError(f"{line[:40]!r}")
 
-class _Probe(asyncio.Future[bool]):
-    """A PING of ours; the server's PONG to it separates what it sent before from what it sends after."""
+    def _answered(self) -> None:
+        if not self._pongs:
+            return
+        asked = self._pongs.popleft()
+        if not isinstance(asked, asyncio.Future):
+            self.fenced_at, self._probing = asked, False
+        elif not asked.done():
+            asked.set_result(None)
 
-    sent_at = 0.0
+    def _refused(self, text: str) -> None:
+        self.said = text
+        _log.debug("the broker says: %s", text)
+        if not text.lower().startswith("permissions violation"):  # that is of one subject; all else ends the connection
+            self._end(text)
 
-
-class Wire(Client):
-    """A nats-py client whose messages are dispatched by subscription id, without tasks, queues or header parsing.
-
-    Attributes:
-        handlers: by subscription id, as the bytes that stand in the protocol.
-        heard_at: monotonic seconds at which the server was last heard of.
-        fenced_at: monotonic seconds after which the server sent whatever is read now. Bytes may have lain in the
-            socket for as long as this process was frozen, so the time of reading says nothing; but what follows a
-            PONG was sent after the PING.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.handlers: dict[bytes, Handler] = {}
-        self.heard_at = self.fenced_at = clock.monotonic()
-        self._ps = self._parser = MessageParser(self)
-        self._loop = asyncio.get_running_loop()
-        self._last_sid = OWN_SIDS
-        self._due = False
-        self._calm = True  # hardly anything is sent in a turn of the loop
-        self._muted: deque[tuple[float, int]] = deque()
-        self._probe: _Probe | None = None
-
-    def _connect_command(self) -> bytes:
-        """What introduces us, the password included: never in the clear where TLS was asked for.
-
-        Whether there is TLS, nats-py leaves to the server to say, and so to whoever stands in its place.
-        """
-        server = self._current_server
-        wanted = server is not None and (server.uri.scheme == "tls" or self.options.get("tls") is not None)
-        if wanted and not self._server_info.get("tls_required") and not self.options["tls_handshake_first"]:
-            raise Error("the server offers no TLS, and without it nothing is sent to it")
-        return super()._connect_command()
-
-    def read_at_once(self) -> None:
-        """Dispatch messages as the socket gives them, from now on; where it is a plain or TLS one."""
-        if isinstance(self._transport, TcpTransport) and (reader := self._transport._io_reader) is not None:  # pyright: ignore[reportPrivateUsage]
-            self._parser.attach(reader)
+    # What goes out.
 
     def listen(self, subject: str, handler: Handler, *, group: str = "") -> int:
-        """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`.
-
-        nats-py is not told: it would make a queue for each, and subscribe again after reconnects that the link makes.
-        """
+        """Subscribe `handler` to `subject`; returns the subscription id for `unlisten`."""
         self._last_sid += 1
         sid = self._last_sid
         self.handlers[b"%d" % sid] = handler
@@ -196,7 +189,7 @@ class Wire(Client):
 
     def unlisten(self, sid: int) -> None:
         """End a subscription; messages already on their way are dropped."""
-        if self.handlers.pop(b"%d" % sid, None) is not None and self.is_connected:
+        if self.handlers.pop(b"%d" % sid, None) is not None:
             self.send(b"UNSUB %d\r\n" % sid)
 
     def mute(self, sid: int) -> None:
@@ -215,88 +208,94 @@ class Wire(Client):
         It is written when the loop comes round, with all others of this turn: one write for many. But where hardly
         anything is sent in a turn, an `urgent` one goes at once: whoever waits for it waits for nothing else.
         """
-        if self.is_closed:
-            return  # nats-py would write it to a socket that is gone, and raise, while it closes
+        if self._over:
+            return
         self._pending.append(command)
-        self._pending_data_size += len(command)
+        self._pending_size += len(command)
         if not self._due:
             self._due = True
             if urgent and self._calm:
                 self._hand_over()
             self._loop.call_soon(self._write_out)
 
-    async def flush(self, timeout: int = 10) -> None:
-        """Until the server has answered a PING that follows everything sent so far."""
-        self._write_out()
-        await super().flush(timeout)
-
     def _write_out(self) -> None:
-        """What was sent in this turn of the loop goes to the socket, without nats-py's flusher task in between."""
         self._due = False
         self._calm = len(self._pending) <= 1
         self._hand_over()
 
     def _hand_over(self) -> None:
-        transport = self._transport
-        if not self._pending or not self.is_connected or transport is None:
+        if not self._pending or self._transport is None or self._over:
             return
-        if not isinstance(transport, TcpTransport):
-            # A web socket sends frames from a task of its own.
-            if self._flush_queue is not None and self._flush_queue.empty():
-                self._flush_queue.put_nowait(self._loop.create_future())
-            return
-        commands, self._pending, self._pending_data_size = self._pending, [], 0
-        try:
-            transport.writelines(commands)
-        except (OSError, RuntimeError):
-            _log.debug("the connection went away under a write; the read side reports it", exc_info=True)
-
-    def probe(self) -> None:
-        """Let `fenced_at` move to now once the server has answered; does nothing while it has not answered the last."""
-        if self._probe is None:
-            self._probe = probe = _Probe()
-            probe.sent_at = clock.monotonic()
-            self._waiting.append(probe)
-            self.send(b"PING\r\n")
-
-    @property
-    def _waiting(self) -> list[asyncio.Future[bool]]:
-        """Who waits for a PONG, in order."""
-        pongs: list[Any] = self._pongs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return pongs
-
-    async def _process_op_err(self, e: Exception) -> None:
-        # nats-py writes out what is pending before it closes. Where the connection is gone, that raises: the socket
-        # stays open and a traceback is printed. What needs an answer is sent again on the next wire anyway.
-        self._pending.clear()
-        self._pending_data_size = 0
-        await super()._process_op_err(e)
-
-    async def _process_pong(self) -> None:
-        # nats-py's own fails on a PONG that nobody waits for any more, and its read loop ends with that.
-        if not self._waiting:
-            return
-        asked = self._waiting.pop(0)
-        self._pongs_received += 1
-        self._pings_outstanding = 0
-        if isinstance(asked, _Probe):
-            self.fenced_at = asked.sent_at
-            self._probe = None
-        if not asked.done():
-            asked.set_result(True)
-
-    def abort(self) -> None:
-        """Let go of the socket at once, with whatever the peer did not take."""
-        if (writer := self._writer) is not None:
-            writer.transport.abort()
+        commands, self._pending, self._pending_size = self._pending, [], 0
+        self._transport.writelines(commands)
 
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
-        writer = self._writer
-        return self._pending_data_size + (writer.transport.get_write_buffer_size() if writer is not None else 0)
+        return self._pending_size + (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+
+    # Asking, and the end.
+
+    async def greeted(self) -> dict[str, Any]:
+        """What the server says of itself, once it has.
+
+        Raises:
+            NaqConnectionError: it breaks off.
+        """
+        await asyncio.shield(self._greeting)
+        return self.info
+
+    async def encrypt(self, context: SSLContext, name: str) -> None:
+        """Speak TLS from now on, with a server whose certificate is for `name`.
+
+        Raises:
+            OSError: the server is not who it should be, or does not take us.
+        """
+        assert self._transport is not None
+        self._rest = bytearray()  # what was said in the clear is not taken for what a known server says
+        self._transport = await self._loop.start_tls(self._transport, self, context, server_hostname=name)
+
+    async def flush(self) -> None:
+        """Until the server has answered a PING that follows everything sent so far.
+
+        Raises:
+            NaqConnectionError: the connection ended before.
+        """
+        if self._over:
+            raise NaqConnectionError(self.why)
+        answered: asyncio.Future[None] = self._loop.create_future()
+        self._pongs.append(answered)
+        self.send(b"PING\r\n")
+        self._write_out()
+        await answered
+
+    def probe(self) -> None:
+        """Let `fenced_at` move to now once the server has answered; does nothing while it has not answered the last."""
+        if not self._probing:
+            self._probing = True
+            self._pongs.append(clock.monotonic())
+            self.send(b"PING\r\n")
 
     @property
-    def _writer(self) -> asyncio.StreamWriter | None:
-        transport = self._transport
-        return transport._io_writer if isinstance(transport, TcpTransport) else None  # pyright: ignore[reportPrivateUsage]
+    def is_connected(self) -> bool:
+        """Whether it is up: known to the server, and not over."""
+        return self.is_known and not self._over
+
+    @property
+    def why(self) -> str:
+        """Why it has ended: the server's own word, if it had one."""
+        return self.said or self._over
+
+    def abort(self) -> None:
+        """Let go of the socket at once, with whatever the peer did not take."""
+        self._end("closed")
+
+    async def ended(self) -> None:
+        """Until the socket is closed; at once where there never was one."""
+        if self._transport is not None:
+            await asyncio.shield(self._ended)
+
+    def _end(self, why: str) -> None:
+        self._over = self._over or why
+        if self._transport is not None:
+            self._transport.abort()
