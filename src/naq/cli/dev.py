@@ -20,11 +20,13 @@ def dev(
     data: Path | None = None,
     broker_url: str | None = None,
     workers: int = 1,
+    server: Annotated[bool, Parameter(name="--server", negative="--no-server")] = True,
+    port: int | None = None,
     reload: Annotated[bool, Parameter(name="--reload", negative="--no-reload")] = True,
     log_level: str = "info",
     log_format: Format = "text",
 ) -> int:
-    """Run a broker and a worker here, and start the worker anew at each change.
+    """Run a broker, a worker and a server here, and start the worker anew at each change.
 
     Finds the app in [tool.naq] app, tasks.py, app.py or main.py. Programs and
     commands that are started in the same folder use its broker by themselves.
@@ -41,6 +43,8 @@ def dev(
         data: The folder of the broker's data. Default: .naq
         broker_url: Use this broker and start none. Default: NAQ_BROKER_URL or [tool.naq], if it answers.
         workers: Worker processes.
+        server: Keep the history of all jobs, and serve it on this machine: API and live events.
+        port: The server's port; where others have it, the next free one. Default: 8520.
         reload: Start workers anew when a file of the program changes.
         log_level: debug, info, warning or error. Below info is nothing for each job.
         log_format: text or json.
@@ -56,6 +60,8 @@ def dev(
             data=data,
             broker_url=broker_url,
             workers=workers,
+            server=server,
+            port=port,
             reload=reload,
             log_level=log_level,
             log_format=log_format,

@@ -43,6 +43,8 @@ class Wishes(NamedTuple):
     data: Path | None
     broker_url: str | None
     workers: int
+    server: bool
+    port: int | None
     reload: bool
     log_level: str
     log_format: Format
@@ -56,6 +58,8 @@ def check(wishes: Wishes) -> None:
     """
     if wishes.workers < 1:
         raise UsageError(f"--workers is {wishes.workers}; expected 1 or more")
+    if wishes.port is not None and not 0 <= wishes.port <= 65535:
+        raise UsageError(f"--port is {wishes.port}; expected 0 (any that is free) to 65535")
     if wishes.demo and (wishes.new or wishes.app):
         raise UsageError("--demo runs an app of its own: leave out --new and the name of another")
     if wishes.new and wishes.app:

@@ -77,6 +77,8 @@ class Guest:
         url = hide_credentials(self._running.url) if self._running.url else "none yet, or none at all"
         say(f"\n  naq dev  {__version__}  runs here already, in process {self._running.pid}; this is a look at it")
         say(f"  Broker   {url}")
+        if self._running.server:
+            say(f"  Server   {self._running.server}")
         say(f"  App      {self._running.app}")
         say(f"  {'Keys     ' + _KEYS if has_keys() else 'Leave    Ctrl-C (it goes on)'}\n")
 

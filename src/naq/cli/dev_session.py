@@ -25,6 +25,7 @@ from naq.cli.supervise import command
 from naq.config.fields import hide_credentials
 from naq.config.running import FOLDER, Running, running_here
 from naq.dev.alone import NoBroker
+from naq.dev.broker import PassingBroker
 from naq.dev.errand import Errands
 from naq.dev.find import first_task
 from naq.dev.hold import HeldError, Hold, ignore_in_git
@@ -32,6 +33,7 @@ from naq.dev.keys import Keys, has_keys
 from naq.dev.log import FILE as LOG
 from naq.dev.log import DevLog
 from naq.dev.new import FIRST_JOB
+from naq.dev.server import DevServer, can_serve
 from naq.dev.tree import Stopped, Tree
 from naq.dev.watch import Watch, can_watch
 from naq.dev.workers import DRAIN, Workers
@@ -102,6 +104,7 @@ class Session:
         self._workers = Workers(
             self._command, wishes.workers, env=self._environment, output=self._log.output, say=self._log.say
         )
+        self._server: DevServer | None = None
         self._errands = Errands(self._environment)
         self._ordering = Ordering(app, self._errands, say)
         self._keys: Keys | None = None
@@ -125,8 +128,11 @@ class Session:
         watch = Watch(Path.cwd()) if self._wishes.reload and can_watch() else None
         if watch is not None:
             await tree.start(watch)
-        # A server, or whatever else belongs to a running naq, is one more service: start it here.
         await tree.start(self._workers)
+        if self._wishes.server and self._alone is None and can_serve():
+            self._server = self._make_server()
+            await tree.start(self._server)
+            self._hold.tell(self._broker.url, self._server.url)
         await tree.start(self._errands)
         self._is_up = True
         with ExitStack() as until_the_end:
@@ -148,6 +154,18 @@ class Session:
             await self._ordering.demo(self._alone)
         elif self._is_new:
             await self._ordering.enqueue(shlex.join(FIRST_JOB), self._alone)
+
+    def _make_server(self) -> DevServer:
+        # A history outlives its jobs, but not in a folder where the next broker knows nothing of them.
+        forgets = isinstance(self._broker, PassingBroker)
+        return DevServer(
+            None if forgets else (self._wishes.data or Path(FOLDER)) / "dev.db",
+            self._wishes.port,
+            env=self._environment,
+            output=self._log.output,
+            log_format=self._wishes.log_format,
+            say=self._log.say,
+        )
 
     def _command(self, number: int) -> list[str]:
         options = Options(
@@ -185,6 +203,10 @@ class Session:
         state = f"ready in {took:.1f} s" if self._workers.are_ready else "no worker yet"
         say(f"\n  naq dev  {__version__}{'':34}{state}")
         say(f"  Broker   {hide_credentials(broker.url)}  ({broker.about})")
+        if self._server is not None:
+            say(f"  Server   {self._server.url}  (history and API)")
+        elif self._wishes.server and self._alone is None:
+            say('  Server   none: pip install "naq[server]"')
         say(f"  App      {self._app}{workers} · {watching}")
         if self._alone is None:
             say(f"  Try      naq enqueue {order} --app {self._app} --wait")

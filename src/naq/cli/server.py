@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from naq.cli.common import DEFAULT, Common, read_config, refuse_memory, say
 from naq.cli.logs import Format
+
+if TYPE_CHECKING:
+    from socket import socket
 
 
 def server(
@@ -43,7 +46,9 @@ def server(
     from naq.cli.logs import set_up
     from naq.config.server import load_server
     from naq.server.serve import serve
+    from naq.worker.supervisor.membership import join
 
+    link = join()
     set_up(log_level, log_format)
     config = read_config(common)
     refuse_memory(config)
@@ -51,4 +56,28 @@ def server(
     arguments: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if insecure:
         arguments["insecure"] = True
-    serve(config, load_server(arguments), ready=lambda address: say(f"naq server on {address}"))
+
+    def ready(address: str) -> None:
+        say(f"naq server on {address}")
+        if link is not None:
+            _follow(link)
+
+    serve(config, load_server(arguments), ready=ready)
+
+
+def _follow(supervisor: socket) -> None:
+    """Tell whoever started this process that it answers, and end when they do."""
+    import asyncio
+    import signal
+
+    from naq.worker.supervisor.status import Status, line
+    from naq.worker.vitals import Report
+
+    loop = asyncio.get_running_loop()
+
+    def left() -> None:
+        loop.remove_reader(supervisor)
+        signal.raise_signal(signal.SIGTERM)
+
+    supervisor.sendall(line(Status(Report(live=True, ready=True, detail=""))))
+    loop.add_reader(supervisor, left)

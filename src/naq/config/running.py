@@ -13,11 +13,12 @@ SOURCE: Final = "naq dev"
 
 
 class Running(NamedTuple):
-    """A ``naq dev``; `url` is empty as long as its broker starts."""
+    """A ``naq dev``; `url` is empty as long as its broker starts, `server` as long as it has none."""
 
     pid: int
     app: str
     url: str
+    server: str
 
 
 def running_here() -> Running | None:
@@ -55,8 +56,8 @@ def read_holder(path: Path) -> Running | None:
     except (OSError, ValueError):
         return None
     match said:
-        case {"pid": int(pid), "app": str(app), "url": str(url)}:
-            return Running(pid, app, url)
+        case {"pid": int(pid), "app": str(app), "url": str(url), "server": str(server)}:
+            return Running(pid, app, url, server)
         case _:
             return None
 

@@ -67,9 +67,9 @@ class Hold:
                 time.sleep(_POLL)
         self.tell("")
 
-    def tell(self, url: str) -> None:
-        """Let others know where the broker is; "" as long as there is none."""
-        said = {"pid": os.getpid(), "app": self.app, "url": url, "started_at": time.time()}
+    def tell(self, url: str, server: str = "") -> None:
+        """Let others know where the broker and the server are; "" as long as there is none."""
+        said = {"pid": os.getpid(), "app": self.app, "url": url, "server": server, "started_at": time.time()}
         data = json.dumps(said).encode()
         os.pwrite(self._fd, data, 0)
         os.ftruncate(self._fd, len(data))

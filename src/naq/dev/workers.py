@@ -25,6 +25,7 @@ class Workers:
     Args:
         command: the command line of each.
         count: how many.
+        what: what they are called where something is said about them.
         env: variables for them beside ours; read at each start.
         drain: seconds that running jobs get at a reload and at the end.
         output: an open file for what they print; by default they print where we do.
@@ -36,12 +37,14 @@ class Workers:
         command: Callable[[int], Sequence[str]],
         count: int = 1,
         *,
+        what: str = "worker",
         env: Callable[[], Mapping[str, str]] = dict,
         drain: float = DRAIN,
         output: int | None = None,
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._command = command
+        self._what = what
         self._env = env
         self._drain = drain
         self._output = output
@@ -71,8 +74,12 @@ class Workers:
 
     async def start(self) -> None:
         """Start them; returns when each is ready, or has failed to be."""
-        self._keepers = [asyncio.create_task(self._keep(slot), name="naq-dev-worker") for slot in self._slots]
+        self.begin()
         await self._settled()
+
+    def begin(self) -> None:
+        """Have them started, without waiting for them."""
+        self._keepers = [asyncio.create_task(self._keep(slot), name=f"naq-dev-{self._what}") for slot in self._slots]
 
     async def reload(self) -> bool:
         """Start them anew, and say whether they are ready: they are not where their code cannot be imported."""
@@ -128,12 +135,12 @@ class Workers:
         slot.settled.set()
         code = process.code or 0
         if not process.was_ready and code in _BROKEN:
-            self._say("no worker runs: mend that and save the file")
+            self._say(f"no {self._what} runs: mend that and save the file")
             await slot.change.wait()
             return
         pause = min(PAUSE_FIRST * 2 ** (failures - 1), PAUSE_MOST)
         how = "ended" if code == 0 else f"died: {describe_exit(code)}"
-        self._say(f"the worker (process {process.pid}) {how}; another follows in {pause:g} s")
+        self._say(f"the {self._what} (process {process.pid}) {how}; another follows in {pause:g} s")
         await first(slot.change.wait(), timeout=pause)
 
 
