@@ -62,6 +62,14 @@ def test_an_example_prints_what_it_says(name: str, tmp_path: Path) -> None:
         assert run(str(script), tmp_path, log=log).strip("\n") == promised(script)
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (EXAMPLES / "server").glob("*.py")))
+def test_an_example_with_a_server_of_its_own_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    script, log = EXAMPLES / "server" / name, tmp_path / "none.log"
+    log.touch()
+    assert promised(script)
+    assert run(str(script), tmp_path, log=log).strip("\n") == promised(script)
+
+
 def test_the_quickstart_of_the_readme_greets_the_world(tmp_path: Path) -> None:
     """Its commands: ``naq dev --new`` writes the file that is shown, and ``python main.py`` finds its broker."""
     log = tmp_path / "dev.log"

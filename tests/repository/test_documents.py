@@ -20,7 +20,7 @@ DOCUMENTS = sorted(
 SHOWN = [
     *("README.md", "docs/index.md", "docs/guarantees.md", "docs/security.md", "docs/architecture.md"),
     *("docs/callbacks.md", "docs/executors.md", "docs/limits.md", "docs/middleware.md", "docs/logging.md"),
-    *("docs/pickle.md", "docs/schedules.md", "docs/workflows.md", "docs/versions.md"),
+    *("docs/alerts.md", "docs/pickle.md", "docs/schedules.md", "docs/workflows.md", "docs/versions.md"),
 ]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -18,7 +18,8 @@ from naq.exceptions import ConfigurationError
 from naq.names import is_token
 
 SECRET: Final = frozenset({"password", "token", "creds", "nkey_seed", "signing_keys", "encryption_keys"})
-SERVER_SECRET: Final = frozenset({"server_admin_password", "server_secret", "server_smtp_password"})  # of naq.config.server
+#: Those of naq.config.server.
+SERVER_SECRET: Final = frozenset({"server_admin_password", "server_secret", "server_smtp_password"})
 _CREDENTIALS: Final = re.compile(r"(?<=//)(?:(?!//).)*@", re.DOTALL)  # a password may hold '@', '/' or ','
 _DURATION: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -16,6 +16,9 @@ from msgspec.structs import force_setattr
 from naq.config.fields import Kind, read_field, read_seconds
 from naq.config.load import given_settings
 from naq.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    import ipaddress
 
 Auth = Literal["off", "tokens", "proxy"]
 
@@ -104,6 +107,12 @@ def _read_auth(value: object) -> str:
     return cast("str", value)
 
 
+def _read_smtp_tls(value: object) -> str:
+    if value not in {"starttls", "tls", "off"}:
+        raise ValueError
+    return cast("str", value)
+
+
 _BOOL: Final = Kind("true or false", _read_bool)
 _SECONDS: Final = Kind("seconds, more than 0 (a number, or text such as '30s', '5m')", _read_seconds)
 _RATE_KIND: Final = Kind("a rate such as '600/60s', its time from 1 second to a day", _read_rate_text)
@@ -177,6 +186,29 @@ SERVER_KINDS: Final[dict[str, tuple[Kind, str]]] = {
     "keep_cancelled": (_SECONDS, "the same of cancelled ones"),
     "keep_expired": (_SECONDS, "the same of expired ones"),
     "keep_jobs": (_whole(0), "ended jobs that stay at most, the latest; 0: as many as there are"),
+    "public_url": (
+        _text("empty, or a URL such as 'https://naq.example.org'", re.compile(r"|https?://[^\s/]+\S*").fullmatch),
+        "where people reach the server; in front of the links of messages about incidents",
+    ),
+    "metrics_open": (_BOOL, "answer `/metrics` to who asks from this machine without a token"),
+    "alert_every": (_SECONDS, "seconds between two looks at all alert rules; what is wrong for less may be missed"),
+    "webhook_allow": (
+        _list("addresses or networks, as a list or separated by commas", _is_network),
+        "addresses that webhooks may go to although they are of this machine, its link, or a cloud's metadata",
+    ),
+    "webhook_timeout": (_SECONDS, "seconds that a webhook may take in all; it is tried again later"),
+    "delivery_tries": (_whole(1, 100), "times that a message is tried; 8 take some two hours, as most outages do"),
+    "smtp_host": (_ANY, "server that takes e-mail; empty: none is sent"),
+    "smtp_port": (_whole(1, 65535), "its port; 587 is that of submission"),
+    "smtp_tls": (
+        Kind("one of 'starttls', 'tls', 'off'", _read_smtp_tls),
+        "how the connection to it is encrypted: `starttls`, `tls` from the start (port 465), or `off`",
+    ),
+    "smtp_user": (_ANY, "name to log in to it with; empty: no login"),
+    "smtp_password": (_ANY, "password to log in to it with"),
+    "smtp_from": (_ANY, "address that e-mail comes from"),
+    "smtp_timeout": (_SECONDS, "seconds that it may take for each answer"),
+    "keep_incidents": (_SECONDS, "seconds since they were resolved that incidents and messages about them are kept"),
     "drain": (_SECONDS, "seconds that open requests have when the server stops; streams are told `bye` at once"),
 }  # fmt: skip
 
@@ -237,6 +269,20 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     keep_cancelled: float = 30 * 86400.0
     keep_expired: float = 30 * 86400.0
     keep_jobs: int = 0
+    public_url: str = ""
+    metrics_open: bool = False
+    alert_every: float = 10.0
+    webhook_allow: tuple[str, ...] = ()
+    webhook_timeout: float = 10.0
+    delivery_tries: int = 8
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_tls: Literal["starttls", "tls", "off"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_from: str = "naq@localhost"
+    smtp_timeout: float = 10.0
+    keep_incidents: float = 90 * 86400.0
     drain: float = 5.0
 
     def __post_init__(self) -> None:
@@ -258,6 +304,13 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     def is_local(self) -> bool:
         """Whether nobody outside of this machine can reach it."""
         return self.host in LOOPBACK or self.host.startswith("127.")
+
+    @property
+    def webhook_networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """`webhook_allow`, read."""
+        import ipaddress
+
+        return [ipaddress.ip_network(text, strict=False) for text in self.webhook_allow]
 
     def refuse_public(self) -> None:
         """Refuse to listen where everybody would be admin.

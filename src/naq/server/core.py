@@ -22,6 +22,7 @@ from naq.server.access import idempotency, tokens
 from naq.server.access.identify import Identifier
 from naq.server.access.rates import Rates
 from naq.server.access.redact import Redactor
+from naq.server.alerts.watch import Watch
 from naq.server.breaker import Breaker
 from naq.server.bulk.runner import Runner
 from naq.server.calling import Caller
@@ -74,6 +75,7 @@ class Core:
         self.caller: Final = Caller(config)
         self.hub: Final = Hub(self)
         self.bulk: Final = Runner(self)
+        self.alerts: Final = Watch(self)
         self.ingest: Ingest | None = None
         self.stopping = False
         self._signer: Signer | None = None
@@ -217,6 +219,7 @@ class Core:
         self._signer = Signer(secret, ttl=self.settings.cursor_ttl)
         self._store = store
         self.database.mark_back()
+        self.spawn(self.alerts.run(), "alerts")
         self._begin()
 
     async def _open_backend(self) -> None:

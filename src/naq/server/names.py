@@ -32,6 +32,8 @@ TaskName = Annotated[str, InPath(pattern=TASK, description="The task.", examples
 Task = Annotated[str, Field(pattern=TASK)]
 WorkerId = Annotated[str, InPath(pattern=NAME, description="The worker's id.")]
 ScheduleName = Annotated[str, InPath(pattern=NAME, description="The schedule.", examples=["nightly"])]
+RuleName = Annotated[str, InPath(pattern=NAME, description="The alert rule.", examples=["failing-tasks"])]
+ChannelName = Annotated[str, InPath(pattern=NAME, description="The channel.", examples=["ops"])]
 LetterId = Annotated[str, InPath(pattern=NAME, description="The dead letter; that of a job has the job's id.")]
 Fingerprint = Annotated[
     str, InPath(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="What a group of errors has in common.")

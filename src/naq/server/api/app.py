@@ -18,11 +18,14 @@ from naq.config import Config
 from naq.config.server import ServerConfig
 from naq.server.api import (
     access,
+    alert_channels,
+    alert_rules,
     artifacts,
     bulk,
     enqueue,
     errors,
     health,
+    incidents,
     job_actions,
     jobs,
     letters,
@@ -40,8 +43,8 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends, live,
-    access,
+    enqueue, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends,
+    alert_rules, alert_channels, incidents, live, access,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -19,7 +19,7 @@ from naq.server.problems.answer import as_problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: Their answers hold secrets, which are kept nowhere: done again, they are done again.
-_UNKEPT: Final = frozenset({"createToken", "logIn"})
+_UNKEPT: Final = frozenset({"createToken", "logIn", "createAlertChannel", "rotateAlertChannel"})
 _KEPT_HEADERS: Final = ("content-type", "location", "etag")
 
 

@@ -1,4 +1,4 @@
-"""What has no event: queues, workers, schedules. Looked at while somebody watches, told when it differs."""
+"""What has no event: queues, workers, schedules, incidents. Looked at while somebody watches, told when it differs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from naq.server.core import Core
     from naq.server.live.hub import Hub
 
-Look = Callable[[Backend], Awaitable[dict[str, dict[str, Any]]]]
+Things = dict[str, dict[str, Any]]
+_MOST: Final = 200  # incidents that are told live; the rest is in the list
+Look = Callable[["Core"], Awaitable[Things]]
 
 
 class Polling:
@@ -38,21 +40,18 @@ class Polling:
 
     async def _run(self) -> None:
         while self._hub.count:
-            with contextlib.suppress(Problem, NaqException):  # who watches is told by the breaker
-                await self._round()
+            await self._round()
             await asyncio.sleep(self._core.settings.poll)
 
     async def _round(self) -> None:
         watched = [topic for topic in _LOOKS if self._hub.watched(topic)]
         self._seen = {topic: seen for topic, seen in self._seen.items() if topic in watched}
-        if not watched:
-            return
-        async with self._core.asking() as backend:
-            found = {topic: await _LOOKS[topic][1](backend) for topic in watched}
-        for topic, things in found.items():
-            self._differences(_LOOKS[topic][0], topic, things)
+        for topic in watched:
+            name, look = _LOOKS[topic]
+            with contextlib.suppress(Problem, NaqException):  # who watches is told by the breaker
+                self._differences(name, topic, await look(self._core))
 
-    def _differences(self, name: Name, topic: str, things: dict[str, dict[str, Any]]) -> None:
+    def _differences(self, name: Name, topic: str, things: Things) -> None:
         before = self._seen.get(topic)
         now = {key: msgspec.json.encode(thing, order="deterministic") for key, thing in things.items()}
         self._seen[topic] = now
@@ -70,11 +69,29 @@ class Polling:
         self._hub.tell(Tidings(name=name, topics=(topic,), entity=f"{topic} {data['id']}", data=data))
 
 
-async def _queues(backend: Backend) -> dict[str, dict[str, Any]]:
+def _with_broker(look: Callable[[Backend], Awaitable[Things]]) -> Look:
+    async def looked(core: Core) -> Things:
+        async with core.asking() as backend:
+            return await look(backend)
+
+    return looked
+
+
+async def _alerts(core: Core) -> Things:
+    """What is wrong now; what is over is gone."""
+    from naq.server.alerts import rows
+    from naq.server.api.incidents import IncidentView
+
+    async with core.reading() as connection:
+        found = await rows.find_incidents(connection, states=("pending", "open", "acknowledged"), limit=_MOST)
+    return {one.id: IncidentView.of(one).model_dump(mode="json", exclude={"seen_at"}) for one in found}
+
+
+async def _queues(backend: Backend) -> Things:
     return {one.queue: msgspec.structs.asdict(one) for one in await backend.stats()}
 
 
-async def _workers(backend: Backend) -> dict[str, dict[str, Any]]:
+async def _workers(backend: Backend) -> Things:
     from naq.server.api.workers import WorkerView
 
     return {
@@ -83,13 +100,13 @@ async def _workers(backend: Backend) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _schedules(backend: Backend) -> dict[str, dict[str, Any]]:
+async def _schedules(backend: Backend) -> Things:
     from naq.scheduler.planner import KIND
 
     return {one.key: {"version": one.version} for one in await backend.entries(KIND)}
 
 
-async def _overview(backend: Backend) -> dict[str, dict[str, Any]]:
+async def _overview(backend: Backend) -> Things:
     stats, workers = await backend.stats(), await backend.workers()
     counts = {name: sum(getattr(one, name) for one in stats) for name in ("queued", "running", "scheduled", "blocked")}
     slots = sum(worker.concurrency for worker in workers)
@@ -100,8 +117,9 @@ async def _overview(backend: Backend) -> dict[str, dict[str, Any]]:
 
 
 _LOOKS: Final[dict[str, tuple[Name, Look]]] = {
-    "queues": ("queue.changed", _queues),
-    "workers": ("worker.changed", _workers),
-    "schedules": ("schedule.changed", _schedules),
-    "overview": ("overview.tick", _overview),
+    "queues": ("queue.changed", _with_broker(_queues)),
+    "workers": ("worker.changed", _with_broker(_workers)),
+    "schedules": ("schedule.changed", _with_broker(_schedules)),
+    "overview": ("overview.tick", _with_broker(_overview)),
+    "alerts": ("alert.changed", _alerts),
 }

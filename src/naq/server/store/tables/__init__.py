@@ -1,6 +1,7 @@
 """The tables, one file a noun. Times are microseconds since 1970 UTC (`_at`), durations microseconds (`_us`)."""
 
 from naq.server.store.tables.access import audit, bulk, idempotency, secrets, tokens
+from naq.server.store.tables.alerts import alert_channels, alert_rules, deliveries, incidents, leases
 from naq.server.store.tables.attempts import attempts
 from naq.server.store.tables.base import metadata
 from naq.server.store.tables.cursors import cursors
@@ -13,18 +14,23 @@ from naq.server.store.tables.workers import depths, queues, tasks, workers
 __all__ = [
     "FINAL_STATES",
     "STATES",
+    "alert_channels",
+    "alert_rules",
     "attempts",
     "audit",
     "bulk",
     "cursors",
+    "deliveries",
     "depths",
     "durations",
     "error_hours",
     "errors",
     "events",
     "idempotency",
+    "incidents",
     "invalid",
     "jobs",
+    "leases",
     "logs",
     "metadata",
     "queues",
