@@ -116,14 +116,17 @@ class Event(dict[str, Any]):
 
 
 def events(response: httpx.Response) -> Iterator[Event]:
-    """The events of a stream, comments left out."""
+    """The events of a stream, comments left out: those come all the time, so that no timeout of the client ends it."""
     name, ident, data = "message", "", list[str]()
+    end = time.monotonic() + DEADLINE
     for line in response.iter_lines():
+        assert time.monotonic() < end, f"no event within {DEADLINE:g} s"
         if not line:
             if data:
                 event = Event(json.loads("\n".join(data)))
                 event.name, event.id = name, ident
                 yield event
+                end = time.monotonic() + DEADLINE
             name, data = "message", []
         key, _, value = line.partition(": ")
         match key:

@@ -89,6 +89,7 @@ class Reader:
         self._name = config.namespace
         self.place = Place()
         self.ahead = 0  # events behind the cursor at the last look
+        self.restarts = 0  # how often the log was found to be another one
         self._next: asyncio.Task[list[Read]] | None = None
         self._checked = False
 
@@ -101,16 +102,29 @@ class Reader:
         self.forget()
         async with self._store.reading() as connection:
             self.place = await _read_place(connection, self._name)
+        if not self.place.log:
+            standing = await self._backend.standing(None)
+            self.ahead = standing.ahead
+            await self._begin(standing.log)
+        else:
+            await self.look()
+        self._checked = True
+
+    async def look(self) -> None:
+        """How far the log is ahead, and whether it is still the one that was read: a broker may lose its disk any time.
+
+        Raises:
+            NaqConnectionError: the database or the broker cannot be reached.
+        """
         standing = await self._backend.standing(self.place.cursor)
         self.ahead = standing.ahead
-        if not self.place.log:
-            await self._begin(standing.log)
-        elif standing.log != self.place.log or not standing.known:
+        if standing.log != self.place.log or not standing.known:
             log.warning("the event log is another one, or was cut back: it is read again from its retained start")
+            self.forget()
             await self._begin(standing.log, again=True)
+            self.restarts += 1
         elif standing.missed:
             log.error("%d events were dropped from the log before they were read", standing.missed)
-        self._checked = True
 
     def forget(self) -> None:
         """Drop what was read ahead."""

@@ -68,6 +68,7 @@ class Ingest:
         self._until = 0.0  # monotonic seconds to which the leadership holds
         self._due = {"waiting": 0.0, "sweep": 0.0, "presence": 0.0, "standing": 0.0}
         self._looked = 0.0
+        self._restarts = 0
         self._problem = ""
         self.on_batch: list[Callable[[Batch], None]] = []
         """Called after each batch is kept, on this server alone; must not raise or wait."""
@@ -136,7 +137,10 @@ class Ingest:
                 tell(batch)
         now = clock.monotonic()
         if self._is_due("standing", 1.0, now):
-            self._reader.ahead = (await self._backend.standing(self._reader.place.cursor)).ahead
+            await self._reader.look()
+        if self._restarts != self._reader.restarts:
+            self._restarts = self._reader.restarts
+            self._waiting.restart()  # what waits is another list as well
         if self._reader.ahead < BUSY or now - self._looked > SHARE:
             if now >= self._due["waiting"]:
                 self._looked = now

@@ -27,6 +27,9 @@ log = logging.getLogger("naq.server")
 PAGE: Final = 1000  # events read at once
 WAIT: Final = 5.0  # seconds of one question to the broker
 AGAIN: Final = 0.5  # seconds after one that failed
+LOOK: Final = (
+    1.0  # seconds at least between two looks at whether the log is the same: a restart may take less than that
+)
 
 
 class Hub:
@@ -193,7 +196,7 @@ class Hub:
 
     async def _read(self) -> None:
         """Read on, as long as the server runs and anybody watches; then the next one begins anew."""
-        quiet_since, lost = clock.monotonic(), False
+        quiet_since = looked = clock.monotonic()
         while True:
             if self._clients:
                 quiet_since = clock.monotonic()
@@ -201,12 +204,11 @@ class Hub:
                 return
             try:
                 async with self._core.asking(timeout=WAIT + self._core.settings.request_timeout) as backend:
-                    if lost:
+                    if clock.monotonic() - looked > LOOK:
                         await self._check(backend)
-                        lost = False
+                        looked = clock.monotonic()
                     found = await backend.read(after=self.head, limit=PAGE, wait=WAIT)
             except (Problem, NaqException):
-                lost = True
                 await asyncio.sleep(AGAIN)
                 continue
             for place, event in found:
@@ -218,7 +220,7 @@ class Hub:
             await asyncio.sleep(0)  # a burst must not keep requests waiting
 
     async def _check(self, backend: Backend) -> None:
-        """After the broker was away: whether its log is the one that it was. Of another one, everybody begins anew."""
+        """Whether the broker's log is the one that it was: it may have lost its disk. Else everybody begins anew."""
         standing = await backend.standing(self.head)
         generation = _generation(standing.log)
         if generation == self.generation and standing.known:
