@@ -191,7 +191,7 @@ async def test_what_cannot_be_sent_is_set_aside_and_all_else_goes_on(file: Place
         jobs = committed(file, shop, *range(6))
         [big] = committed(file, shop, 7, tags={"some": "x" * 300})
         file.run("UPDATE {table} SET spec = '{{' WHERE job_id = ?", jobs[0].id)
-        file.run("UPDATE {table} SET spec = '{{\"v\": 2}}' WHERE job_id = ?", jobs[1].id)
+        file.run("UPDATE {table} SET spec = '{{\"v\": 3}}' WHERE job_id = ?", jobs[1].id)
         file.run("UPDATE {table} SET queue = 'no queue' WHERE job_id = ?", jobs[2].id)
         lesser = Naq("test", broker_url=shop.app.config.broker_url, max_headers=200)
         async with lesser:
@@ -200,7 +200,7 @@ async def test_what_cannot_be_sent_is_set_aside_and_all_else_goes_on(file: Place
         stuck = {row.job_id: row.reason or "" for row in rows(shop.outbox, stuck=True)}
         assert list(stuck) == [*(job.id for job in jobs[:3]), big.id]
         for words, reason in zip(
-            ("cannot be read", "version 2", "no queue", "max_headers"), stuck.values(), strict=True
+            ("cannot be read", "version 3", "no queue", "max_headers"), stuck.values(), strict=True
         ):
             assert words in reason
         with closing(shop.outbox.store()) as store:

@@ -26,11 +26,12 @@ class EventType(Generic[T]):
 
     Attributes:
         name: ``order.placed``.
+        host: where it is published: the app.
     """
 
     def __init__(self, name: str, type_: Any, host: Host) -> None:
         self.name: Final = check_event(name)
-        self._host: Final = host
+        self.host: Final = host
 
         def takes(data: Any) -> None:
             """Stands for whoever handles the event."""
@@ -52,17 +53,22 @@ class EventType(Generic[T]):
             PayloadTooLarge: it is over `max_payload`.
             NaqConnectionError: not known to be stored (doing it again with the same `event_id` is safe).
         """
-        event = self._event(data, key, event_id)
-        await _append(self._host, event)
+        event = self.event(data, key=key, event_id=event_id)
+        await _append(self.host, event)
         return event.job_id
 
     def publish_sync(self, data: T, *, key: str = "", event_id: str | None = None) -> str:
         """`publish` for code without an event loop."""
-        event = self._event(data, key, event_id)
-        sync.run("await event.publish(...)", _append, on_bridge(self._host), event)
+        event = self.event(data, key=key, event_id=event_id)
+        sync.run("await event.publish(...)", _append, on_bridge(self.host), event)
         return event.job_id
 
-    def _event(self, data: T, key: str, event_id: str | None) -> Event:
+    def event(self, data: T, *, key: str = "", event_id: str | None = None) -> Event:
+        """What `publish` would store, not stored.
+
+        Raises:
+            SerializationError, PayloadTooLarge, ConfigurationError: as `publish`.
+        """
         if key and not (key.isascii() and key.isprintable() and len(key) <= 200):
             raise ConfigurationError(
                 f"event key {key!r:.80} is not allowed: use at most 200 printable ASCII characters"
@@ -77,7 +83,7 @@ class EventType(Generic[T]):
             root=(parent.root or parent.job_id) if parent else "",
         )
         chosen = new_id() if event_id is None else check_token("event id", event_id)
-        return write_event(self._host.config, chosen, published, clock.now())
+        return write_event(self.host.config, chosen, published, clock.now())
 
 
 async def _append(host: Host, event: Event) -> None:

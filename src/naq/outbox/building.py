@@ -16,6 +16,7 @@ from naq.task.call import Ids
 
 if TYPE_CHECKING:
     from naq.app import Naq
+    from naq.connections import Host
     from naq.job import JobSpec
     from naq.limits.gate import Gate
     from naq.task.call import Call
@@ -112,9 +113,20 @@ def build_sync(app: Naq, calls: Iterable[Call[Any]]) -> Built:
 
 
 def _check_home(app: Naq, call: Call[Any]) -> None:
-    if call.plan.host is not None and call.plan.host is not app:
+    if call.plan.host is not None:
+        check_host(app, call.plan.host, call.plan.task)
+
+
+def check_host(app: Naq, host: Host, what: str) -> None:
+    """Refuse what belongs to a place that the outbox of `app` does not send to.
+
+    Raises:
+        ConfigurationError: says so.
+    """
+    own, theirs = app.config, host.config
+    if host is not app and (own.broker_url, own.namespace) != (theirs.broker_url, theirs.namespace):
         raise ConfigurationError(
-            f"{call.plan.task} is no task of app {app.name!r}, whose outbox this is: it would be sent where no worker "
+            f"{what} is not of app {app.name!r}, whose outbox this is: it would be sent where no worker "
             "of its own app looks. Make an outbox for that app; both may use one table"
         )
 

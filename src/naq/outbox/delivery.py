@@ -14,7 +14,7 @@ from naq.exceptions import ConfigurationError, JobNotFoundError, NaqConnectionEr
 from naq.faults import fault
 from naq.flow.store import announce, missing_of
 from naq.limits.gate import store_gated
-from naq.outbox.rows import Kept, Spec, read_row
+from naq.outbox.rows import Kept, Spec, read_event_row, read_row
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
@@ -109,9 +109,11 @@ class _Batch:
         """Send all that can be sent."""
         try:
             items = await self._without_known([item for row in self._rows if (item := await self._read(row))])
+            events, items = _apart(items, lambda each: each.spec.is_event)
             await self._put([each for each in items if not (each.spec.gate or each.spec.blocked)], self._plain)
             await self._put([each for each in items if each.spec.gate and not each.spec.blocked], self._gated)
             await self._put(await self._ready([each for each in items if each.spec.blocked]), self._blocked)
+            await self._put(events, self._publish)
         except NaqException as error:
             self._later(str(error))
             raise
@@ -133,12 +135,14 @@ class _Batch:
         """`items` without those that a relay has sent which died before it could remove them.
 
         What neither waits nor has a record was never stored, as long as a record would still be there. After that
-        nobody can know, and a person has to say.
+        nobody can know, and a person has to say. An event may be stored again: what handles it is there, or has a
+        record, as any job.
         """
         again = {each.row.job_id: each for each in items if each.row.tries > 1}
         if not again:
             return items
-        unknown = await missing_of(self._backend, again)
+        events = {each.row.job_id for each in items if each.spec.is_event}
+        unknown = events | await missing_of(self._backend, [job_id for job_id in again if job_id not in events])
         oldest = clock.now() - self._config.record_ttl + SKEW
         kept: list[_Item] = []
         for each in items:
@@ -183,6 +187,10 @@ class _Batch:
 
     async def _plain(self, items: list[_Item]) -> None:
         await self._backend.enqueue([each.job for each in items], timeout=self._time_left())
+
+    async def _publish(self, items: list[_Item]) -> None:
+        self._time_left()
+        await self._backend.append([read_event_row(each.row) for each in items])
 
     async def _gated(self, items: list[_Item]) -> None:
         """As a producer does it that asks the limits first; a key may ask for the job under another id."""
@@ -274,6 +282,11 @@ class _Batch:
                 store.put_back(ids, due, why, unsent=anew)
 
             await self._desk.do(put_back)
+
+
+def _apart(items: list[_Item], fits: Callable[[_Item], bool]) -> tuple[list[_Item], list[_Item]]:
+    """Those of `items` that fit, and the others."""
+    return [each for each in items if fits(each)], [each for each in items if not fits(each)]
 
 
 def _pause(row: Kept) -> float:

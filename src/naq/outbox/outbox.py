@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 from naq.exceptions import ConfigurationError
-from naq.outbox.building import Built, build, build_sync
+from naq.outbox.building import Built, build, build_sync, check_host
 from naq.outbox.databases import Database, read_database
 from naq.outbox.promise import promise
+from naq.outbox.rows import Row, make_event_row
 from naq.outbox.store import Store
 from naq.outbox.tables import TABLE, check_table, make_table
 from naq.outbox.writing import create, create_async, kind_of, write, write_async
+from naq.task.direct import direct_call
 from naq.task.task import Sender
 
 if TYPE_CHECKING:
     from naq.app import Naq
     from naq.backends.base import Backend
+    from naq.events.publishing import EventType
     from naq.handle import Job
     from naq.outbox.hosted import Relaying
     from naq.task.call import Call
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 #: Seconds for which a relay has the rows that it took. When it dies, others take them after that.
 LEASE: Final = 15.0
 LEAST_LEASE: Final = 1.0
@@ -96,12 +100,20 @@ class Outbox:
             )
         return read_database(self._given)
 
-    async def enqueue(self, connection: Any, task: Sender[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    async def enqueue(
+        self,
+        connection: Any,
+        task: Sender[P, R] | Callable[P, Coroutine[Any, Any, R] | R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]:
         """Write one job that calls `task` with these arguments, in the transaction of `connection`.
 
-        `task` may have options: ``send.options(delay=60)``; a delay counts from now. What the broker alone knows is
-        decided when the job is sent: whether there is one of its unique key or id already (then it is dropped), and
-        when a rate lets it in.
+        `task` may have options: ``send.options(delay=60)``; a delay counts from now. Or it is a function at the top of
+        a module that the workers import (with options: ``queue.call(function, ...)``, for `enqueue_many`). What the
+        broker alone knows is decided when the job is sent: whether there is one of its unique key or id already (then
+        it is dropped), and when a rate lets it in.
 
         Raises:
             ConfigurationError: `connection` is none, or not awaited (`enqueue_sync`), or `task` cannot go this way.
@@ -109,11 +121,18 @@ class Outbox:
             PayloadTooLarge: they, or the headers, are over the limit.
             Exception: whatever writing through `connection` raises.
         """
-        return (await self.enqueue_many(connection, [_sender(task).call(*args, **kwargs)]))[0]
+        return (await self.enqueue_many(connection, [self._call(task, args, kwargs)]))[0]
 
-    def enqueue_sync(self, connection: Any, task: Sender[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    def enqueue_sync(
+        self,
+        connection: Any,
+        task: Sender[P, R] | Callable[P, Coroutine[Any, Any, R] | R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Job[R]:
         """`enqueue` through a connection that is not awaited."""
-        return self.enqueue_many_sync(connection, [_sender(task).call(*args, **kwargs)])[0]
+        return self.enqueue_many_sync(connection, [self._call(task, args, kwargs)])[0]
 
     async def enqueue_many(self, connection: Any, calls: Iterable[Call[R]]) -> list[Job[R]]:
         """Write many jobs in one go, ``[task.call(...), ...]``, of any tasks of the app; handles in the same order.
@@ -137,6 +156,32 @@ class Outbox:
         if rows := built.rows():
             write(connection, self.table, rows, notify=self._notice)
         return self._handles(built)
+
+    async def publish(
+        self, connection: Any, event: EventType[T], data: T, *, key: str = "", event_id: str | None = None
+    ) -> str:
+        """Write that `event` has happened, in the transaction of `connection`: as ``event.publish``, once committed.
+
+        It has happened now, whenever it is sent. Returns its id.
+
+        Raises:
+            ConfigurationError: `connection` is none, or not awaited (`publish_sync`), or `event` is of another app.
+            SerializationError, PayloadTooLarge: as ``event.publish``.
+            Exception: whatever writing through `connection` raises.
+        """
+        kind_of(connection, is_async=True)
+        row = self._event_row(event, data, key, event_id)
+        await write_async(connection, self.table, [row], notify=self._notice)
+        return row.job_id
+
+    def publish_sync(
+        self, connection: Any, event: EventType[T], data: T, *, key: str = "", event_id: str | None = None
+    ) -> str:
+        """`publish` through a connection that is not awaited."""
+        kind_of(connection, is_async=False)
+        row = self._event_row(event, data, key, event_id)
+        write(connection, self.table, [row], notify=self._notice)
+        return row.job_id
 
     async def create_table(self, connection: Any) -> None:
         """Make the table through `connection`, where there is none; also for migrations. Committing is yours."""
@@ -178,15 +223,20 @@ class Outbox:
     def _notice(self) -> str:
         return self.app.config.namespace if self.notify else ""
 
+    def _call(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
+        if isinstance(task, Sender):
+            return cast("Sender[..., Any]", task).call(*args, **kwargs)
+        if not callable(task):
+            raise ConfigurationError(
+                f"outbox.enqueue got {task!r} where a task is expected: outbox.enqueue(connection, task, *arguments)"
+            )
+        return direct_call(task, args, kwargs, self.app.config, host=self.app)
+
+    def _event_row(self, event: EventType[T], data: T, key: str, event_id: str | None) -> Row:
+        check_host(self.app, event.host, f"event {event.name}")
+        return make_event_row(self.app.config.namespace, event.name, event.event(data, key=key, event_id=event_id))
+
     def _handles(self, built: Built) -> list[Any]:
         return [
             promise(spec.id, self.app, call, built.now) for call, spec in zip(built.calls, built.specs, strict=True)
         ]
-
-
-def _sender(task: Sender[P, R]) -> Sender[P, R]:
-    if not isinstance(task, Sender):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(
-            f"outbox.enqueue got {task!r} where a task is expected: outbox.enqueue(connection, task, *arguments)"
-        )
-    return task
