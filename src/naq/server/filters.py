@@ -61,7 +61,7 @@ _LONG: Final[dict[str, Long]] = {"error": "error", "reason": "reason", "args": "
 LATE: Final = 60.0  # seconds behind its time after which a job that has not started is late
 STUCK: Final = 3600.0  # seconds that a job runs after which somebody should look
 _DUE: Final = Among("state", ("queued", "scheduled", "retrying"))
-_IS: Final[dict[str, Callable[[float], Condition]]] = {
+IS: Final[dict[str, Callable[[float], Condition]]] = {
     "retried": lambda _: Between("attempt", 2),
     "rerun": lambda _: Between("run", 2),
     "dead": lambda _: Among("state", ("failed",)),
@@ -199,8 +199,8 @@ def _inside(what: str, *path: str, value: str, negated: bool, quoted: bool) -> C
 
 
 def _is(value: str, *, negated: bool) -> list[Condition]:
-    if (make := _IS.get(value)) is None:
-        raise ValueError(f"there is no is:{value[:40]}; {hint(value, _IS)}")
+    if (make := IS.get(value)) is None:
+        raise ValueError(f"there is no is:{value[:40]}; {hint(value, IS)}")
     found = make(clock.now())
     if isinstance(found, Every) and not negated:
         return [*found.parts]  # each by itself, so that an index may serve it

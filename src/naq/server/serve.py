@@ -22,8 +22,8 @@ KEEP_ALIVE: Final = 75  # seconds; more than the 60 of most proxies, so that the
 #: Bytes that the kernel keeps of an answer which its client does not take. By itself it keeps megabytes on loopback,
 #: and a stalled stream is noticed minutes late; at 100 ms to the client and back this is still 2 MB/s of download.
 UNSENT: Final = 262_144
-#: Milliseconds after which the kernel gives up a connection whose client takes nothing: closing one would wait for it for
-#: ever. More than the second or two that a network is gone for, and a multiple of `server_sse_write`.
+#: Milliseconds after which the kernel gives up a connection whose client takes nothing: closing one would wait for it
+#: for ever. More than the second or two that a network is gone for, and a multiple of `server_sse_write`.
 UNTAKEN: Final = 30_000
 HEADERS: Final = 65_536  # bytes of a request's line and headers
 #: Objects made before Python looks for garbage among them: a batch of events makes some 30,000 that live until it is

@@ -1,0 +1,142 @@
+"""Finding jobs: what a filter's jobs have in common, when they were and how long they took, and what to write next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Final, Literal
+
+from fastapi import Query, Request
+
+from naq.server.api.gate import core_of
+from naq.server.api.job_views import ms
+from naq.server.api.jobs import FilterText
+from naq.server.api.lists import total
+from naq.server.api.models import Model, Moment, Total, at
+from naq.server.api.routes import Routes
+from naq.server.filters import read_filter
+from naq.server.store.changes import bucket_end, bucket_of
+from naq.server.store.queries import sample
+from naq.server.store.queries.plan import SCAN
+from naq.server.store.queries.sample import Sampled
+from naq.server.store.queries.trends import percentile, step_for
+from naq.server.store.rows import MICRO
+from naq.server.suggest import Suggestion, suggest
+
+routes = Routes("jobs")
+TOP: Final = 20  # values of a facet: what a panel shows
+_FACETS: Final = {"state": "state", "task": "task", "queue": "queue", "priority": "priority", "worker": "worker",
+                  "type": "error_type"}  # fmt: skip
+
+
+class FacetValue(Model):
+    """A value, as a filter has it, and how many of the counted jobs have it."""
+
+    value: str
+    count: int
+
+
+class Facets(Model):
+    """What the newest jobs of a filter have: by key of the filter, the most frequent values first."""
+
+    counted: Total
+    facets: dict[str, list[FacetValue]]
+
+
+class Bar(Model):
+    """Jobs from `at` on, for a step; or that took at most `upto_ms`, and longer than the bar before."""
+
+    at: Moment | None = None
+    upto_ms: int | None = None
+    count: int
+    states: dict[str, int]
+
+
+class Histogram(Model):
+    """The newest jobs of a filter in bars. Percentiles are of durations or waits, at most a quarter too high."""
+
+    counted: Total
+    step_s: int | None
+    p50_ms: int | None
+    p95_ms: int | None
+    bars: list[Bar]
+
+
+class Suggestions(Model):
+    """What may stand from `at` (characters) of the text on."""
+
+    at: int
+    items: list[Suggestion]
+
+
+@routes.add("GET", "/jobs/facets", "getFacets", "Say what jobs have in common", problems=("invalid_filter",))
+async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # noqa: A002 - its name in the address
+    """Of the newest five thousand that fit, each value with its count; `counted` says whether there may be more."""
+    core = core_of(request)
+    wanted = read_filter(filter, most=core.settings.filter_terms).conditions
+    async with core.reading() as connection:
+        rows = await sample.newest(connection, wanted)
+        tags = await sample.tagged(connection, wanted, most=TOP)
+    found: dict[str, list[FacetValue]] = {}
+    for key, field in _FACETS.items():
+        values = Counter(value for row in rows if (value := getattr(row, field)))
+        found[key] = [FacetValue(value=value, count=count) for value, count in values.most_common(TOP)]
+    found["tag"] = [FacetValue(value=f"{name}={value}", count=count) for name, value, count in tags]
+    return Facets(counted=total(len(rows), SCAN), facets=found)
+
+
+@routes.add("GET", "/jobs/histogram", "getHistogram", "Show jobs in bars", problems=("invalid_filter",))
+async def get_histogram(
+    request: Request,
+    filter: FilterText = "",  # noqa: A002 - its name in the address
+    by: Annotated[Literal["created", "finished", "duration", "wait"], Query(description="What the bars are of.")] = (
+        "created"
+    ),
+) -> Histogram:
+    """When the newest five thousand that fit were, or how long they took, on a logarithmic scale."""
+    core = core_of(request)
+    wanted = read_filter(filter, most=core.settings.filter_terms).conditions
+    async with core.reading() as connection:
+        rows = await sample.newest(connection, wanted)
+    counted = total(len(rows), SCAN)
+    if by in {"duration", "wait"}:
+        return _by_length(counted, rows, "duration_us" if by == "duration" else "wait_us")
+    return _by_time(counted, rows, "created_at" if by == "created" else "finished_at")
+
+
+@routes.add("GET", "/jobs/suggest", "suggestFilter", "Say what a filter may go on with")
+async def suggest_filter(
+    request: Request,
+    q: Annotated[str, Query(max_length=4000, description="The filter up to where somebody writes.")] = "",
+) -> Suggestions:
+    """Keys, and values that the history knows, for the last term of `q`."""
+    core = core_of(request)
+    async with core.reading() as connection:
+        at_, items = await suggest(connection, q, most=TOP)
+    return Suggestions(at=at_, items=items)
+
+
+def _by_time(counted: Total, rows: list[Sampled], field: str) -> Histogram:
+    timed = [(int(when), row.state) for row in rows if (when := getattr(row, field)) is not None]
+    if not timed:
+        return Histogram(counted=counted, step_s=None, p50_ms=None, p95_ms=None, bars=[])
+    first, last = min(timed)[0], max(timed)[0]
+    step = step_for(first, last, points=60)
+    width = step * MICRO
+    states: dict[int, Counter[str]] = {}
+    for when, state in timed:
+        states.setdefault(when - when % width, Counter())[state] += 1
+    bars = [Bar(at=at(begin), count=each.total(), states=each) for begin, each in sorted(states.items())]
+    return Histogram(counted=counted, step_s=step, p50_ms=None, p95_ms=None, bars=bars)
+
+
+def _by_length(counted: Total, rows: list[Sampled], field: str) -> Histogram:
+    states: dict[int, Counter[str]] = {}
+    for row in rows:
+        if (length := getattr(row, field)) is not None:
+            states.setdefault(bucket_of(length), Counter())[row.state] += 1
+    buckets = Counter({bucket: each.total() for bucket, each in states.items()})
+    p50, p95 = (ms(percentile(buckets, share)) for share in (0.5, 0.95))
+    bars = [
+        Bar(upto_ms=ms(bucket_end(bucket)), count=each.total(), states=each) for bucket, each in sorted(states.items())
+    ]
+    return Histogram(counted=counted, step_s=None, p50_ms=p50, p95_ms=p95, bars=bars)

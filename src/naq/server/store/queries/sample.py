@@ -1,0 +1,93 @@
+"""What the newest jobs of a filter have in common: values and how often, when, how long; of `SCAN` jobs at most.
+
+An exact answer would have to look at every job that fits; the newest ones say what a person wants to know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from naq.server.store.conditions import Condition, JobQuery
+from naq.server.store.queries import plan
+from naq.server.store.queries.build import build
+from naq.server.store.queries.plan import SCAN
+from naq.server.store.tables import jobs, tags
+
+
+class Sampled(Struct, frozen=True, kw_only=True):
+    """A job, as far as it is counted. Times in microseconds."""
+
+    id: str
+    created_at: int
+    finished_at: int | None
+    state: str
+    task: str
+    queue: str
+    priority: str
+    worker: str
+    error_type: str | None
+    duration_us: int | None
+    wait_us: int | None
+
+
+_COLUMNS: Final = [jobs.c[name] for name in Sampled.__struct_fields__]
+
+
+async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...]) -> list[Sampled]:
+    """The newest jobs that fit, `SCAN` at most: where there are so many, there may be more."""
+    query = JobQuery(conditions=conditions, limit=SCAN - 1)
+    found = await connection.execute(plan.page(plan.make_plan(query), query, _COLUMNS))
+    return [build(Sampled, row) for row in found.mappings()]
+
+
+async def tagged(
+    connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int
+) -> list[tuple[str, str, int]]:
+    """The tags that most of the newest jobs that fit have: name, value, and how many."""
+    query = JobQuery(conditions=conditions, limit=SCAN - 1)
+    some = plan.page(plan.make_plan(query), query, [jobs.c.id]).subquery("some")
+    count = func.count().label("count")
+    asked = select(tags.c.name, tags.c.value, count).join(some, some.c.id == tags.c.job_id)
+    asked = asked.group_by(tags.c.name, tags.c.value).order_by(count.desc(), tags.c.name, tags.c.value).limit(most)
+    return [(str(name), str(value), int(n)) for name, value, n in await connection.execute(asked)]
+
+
+async def arguments(connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int) -> list[str]:
+    """The arguments of the newest jobs that fit, as JSON, of those that have some."""
+    query = JobQuery(conditions=conditions, limit=most)
+    found = await connection.execute(plan.page(plan.make_plan(query), query, [jobs.c.args]))
+    return [str(text) for text in found.scalars() if text is not None]
+
+
+async def schedules(connection: AsyncConnection, begin: str, *, most: int) -> list[str]:
+    """Schedules of which there are jobs, whose names begin so."""
+    return await _steps(connection, jobs.c.schedule, begin, most, jobs.c.schedule.is_not(None))
+
+
+async def tag_names(connection: AsyncConnection, begin: str, *, most: int) -> list[str]:
+    """Names of tags that begin so."""
+    return await _steps(connection, tags.c.name, begin, most)
+
+
+async def tag_values(connection: AsyncConnection, name: str, begin: str, *, most: int) -> list[str]:
+    """Values of the tag `name` that begin so."""
+    return await _steps(connection, tags.c.value, begin, most, tags.c.name == name)
+
+
+async def _steps(
+    connection: AsyncConnection, column: ColumnElement[Any], begin: str, most: int, *fixed: ColumnElement[bool]
+) -> list[str]:
+    """From one value of an index to the next, each by one descent, however many rows have it."""
+    found: list[str] = []
+    at = column >= begin
+    while len(found) < most:
+        value = (await connection.execute(select(func.min(column)).where(*fixed, at))).scalar_one()
+        if value is None or not str(value).startswith(begin):
+            break
+        found.append(str(value))
+        at = column > str(value)
+    return found
