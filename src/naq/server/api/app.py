@@ -24,6 +24,7 @@ from naq.server.api import (
     bulk,
     enqueue,
     errors,
+    finding,
     health,
     incidents,
     job_actions,
@@ -43,7 +44,7 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends,
+    enqueue, finding, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends,
     alert_rules, alert_channels, incidents, live, access,
 )  # fmt: skip
 #: By noun; their order is that of the document.
