@@ -14,7 +14,7 @@ from naq import Naq
 from naq.testing.broker import bundled_server
 from naq.testing.chaos import Expected
 from naq.worker import Worker
-from naq.worker.releasing import LEASE as LEADS
+from naq.worker.leading import LEASE as LEADS
 
 pytestmark = pytest.mark.faults
 

@@ -282,7 +282,7 @@ async def test_several_servers_one_of_which_is_there(server: ServerProcess) -> N
             assert backend.health().ready
 
 
-@pytest.mark.parametrize(("lease", "every"), [(30.0, 0.75), (600.0, link.PROBE), (1.0, 0.025)])
+@pytest.mark.parametrize(("lease", "every"), [(30.0, 2.0), (600.0, link.PROBE), (1.5, 0.1)])
 @story
 async def test_how_often_it_asks_depends_on_what_must_be_known(
     server: ServerProcess, lease: float, every: float
@@ -294,6 +294,34 @@ async def test_how_often_it_asks_depends_on_what_must_be_known(
         assert backend.link.probe_every == every
         before = backend.link.fenced_at
         await until(lambda: backend.link.fenced_at > before, "the answer to a probe", within=10)
+
+
+@story
+async def test_an_idle_connection_looks_up_only_when_it_is_probed(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PROBE", 60.0)
+    async with opened(server.url, "rest", lease=900.0) as backend:
+        ticks = 0
+
+        def tick() -> None:
+            nonlocal ticks
+            ticks += 1
+
+        backend.link.on_tick.append(tick)
+        waiting = asyncio.create_task(backend.fetch(["rest"], limit=1, lease=900.0, wait=60.0))
+        await until(lambda: ticks, "the first look")
+        begun, before = time.monotonic(), ticks
+        await until(lambda: time.monotonic() > begun + 3 * link.TICK, "some time to pass")
+        assert ticks - before <= 1, "while a fetch waits there is nothing to look after"
+        await backend.enqueue([job("rest")])
+        assert len(await waiting) == 1
+        before = ticks
+        await until(lambda: ticks > before + 1, "looks after what stands there and is not asked for any more")
+        for lane in backend.puller.lanes["rest"]:
+            assert not lane.outstanding, "others are to have it"
+        server.kill()
+        await until(lambda: not backend.link.is_up, "the end to be noticed, long before the next look")
 
 
 def test_closing_while_it_dials_leaves_no_socket() -> None:

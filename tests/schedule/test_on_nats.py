@@ -151,5 +151,34 @@ def test_workers_that_keep_no_schedules_run_what_a_scheduler_makes(url: str) -> 
     asyncio.run(story())
 
 
+def test_a_worker_that_keeps_no_schedules_does_not_stand_in_a_schedulers_way(url: str) -> None:
+    """It leads the fleet in all else."""
+
+    async def story() -> None:
+        app = make_app(url)
+
+        @app.task(name="note")
+        async def note() -> None: ...
+
+        async with app, working(app, scheduler=False):
+            backend = await app.connect()
+            schedule = await app.schedules.create("on", note.call(), interval=1)
+            await until_so(lambda: _ran(backend, "on"), "the first run, which was stored ahead")
+            begun = clock.now()
+            scheduler = Scheduler(app=app, poll_interval=1.0)
+            running = asyncio.create_task(scheduler.run())
+
+            async def goes_on() -> bool:
+                return (await schedule.info()).ahead[-1].at > begun + moves.HORIZON
+
+            await until_so(goes_on, "the scheduler to look")
+            assert scheduler.is_leader
+            scheduler.stop()
+            await running
+            await schedule.delete()
+
+    asyncio.run(story())
+
+
 async def _ran(backend: Backend, name: str) -> bool:
     return slots_of(await jobs_of(backend, name), JobState.SUCCEEDED) > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,10 +14,11 @@ import pytest
 from naq.backends.base import Event
 from naq.backends.memory import MemoryBackend
 from naq.exceptions import BrokerTooOld, NaqConnectionError
-from naq.worker import Worker, connecting
-from naq.worker.service import Service
+from naq.worker import Worker, connecting, leading
+from naq.worker import service as service_module
+from naq.worker.leading import Leading
+from naq.worker.service import Once, Service
 from naq.worker.throttle import Throttle
-from naq.worker.upkeep import Upkeep
 from tests.tools import DEADLINE, ended, make_app, run, running_state, store, until, until_so, working
 
 
@@ -73,6 +74,29 @@ def test_a_failed_round_does_not_end_a_service(caplog: pytest.LogCaptureFixture)
     assert any(record.exc_info for record in caplog.records), "a defect shows its traceback"
 
 
+def test_what_is_done_once_is_tried_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "RETRY_AFTER", 0.001)
+    tries = 0
+
+    async def act() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise NaqConnectionError("away")
+
+    async def test() -> None:
+        once = Once("once", act)
+        once.start()
+        await until(lambda: once.rounds)
+        once.nudge()
+        await until(lambda: once.rounds > 1)
+        await once.stop()
+        assert tries == 3
+        assert await once.run_once() == 0
+
+    run(test())
+
+
 def test_throttle_forgets_rather_than_grows() -> None:
     throttle = Throttle(60)
     assert throttle.ready("a")
@@ -108,19 +132,79 @@ def test_a_worker_is_listed_with_what_it_holds() -> None:
     run(test())
 
 
+class _Duty(Counter):
+    """Counts its rounds for as long as it may."""
+
+    @property
+    def runs(self) -> bool:
+        return self._task is not None
+
+
 def test_one_worker_leads_and_resigns_when_it_stops() -> None:
     app = make_app()
 
     async def test() -> None:
         async with store(app) as backend, store(app) as other:
-            first, second = Upkeep(backend, "first"), Upkeep(other, "second")
-            await first.run_once()
-            await second.run_once()
-            assert first.leads_until > time.monotonic()
-            assert second.leads_until == 0.0
-            await first.resign()
-            await second.run_once()
-            assert second.leads_until > time.monotonic()
+            mine, theirs, apart = _Duty(), _Duty(), _Duty()
+            first = Leading(backend, "first", {"a": [mine]})
+            second = Leading(other, "second", {"a": [theirs], "b": [apart]}, renew=0.01)
+            first.start()
+            await until(lambda: mine.begun)
+            second.start()
+            await until(lambda: second.rounds > 1)
+            assert first.leads("a")
+            assert not second.leads("a")
+            assert not theirs.runs, "it is somebody else's"
+            assert second.leads("b")
+            assert apart.runs
+            await first.stop()
+            assert not mine.runs
+            await until(lambda: theirs.begun)
+            assert second.leads("a")
+            await second.stop()
+            assert not theirs.runs
+            assert not apart.runs
+
+    run(test())
+
+
+def test_a_leadership_that_cannot_be_renewed_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the backend says so, refuses, or does not answer: by then another may have it."""
+    app = make_app()
+    monkeypatch.setattr(leading, "LEASE", 0.2)
+    answer: Callable[[], Awaitable[float | None]] | None = None
+    lead = MemoryBackend.lead
+
+    async def answered(self: MemoryBackend, name: str, holder: str, *, ttl: float) -> float | None:
+        return await (lead(self, name, holder, ttl=ttl) if answer is None else answer())
+
+    monkeypatch.setattr(MemoryBackend, "lead", answered)
+
+    async def silence() -> float | None:
+        await until(lambda: answer is not silence)
+        raise NaqConnectionError("no answer")
+
+    async def away() -> float | None:
+        raise NaqConnectionError("away")
+
+    async def no() -> float | None:
+        return None
+
+    async def test() -> None:
+        nonlocal answer
+        for way in (silence, away, no):
+            answer = None
+            async with store(app) as backend:
+                duty = _Duty()
+                one = Leading(backend, "one", {"a": [duty]}, renew=0.05)
+                one.start()
+                await until(lambda duty=duty: duty.begun)
+                answer = way
+                await until(lambda duty=duty: not duty.runs)
+                assert not one.leads("a")
+                answer = None
+                await until(lambda duty=duty: duty.runs)  # and begins again
+                await one.stop()
 
     run(test())
 

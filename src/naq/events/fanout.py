@@ -36,7 +36,7 @@ log = logging.getLogger("naq.events")
 CURSOR: Final = ("cursor", "events")  # the entry that says how far the log is dealt with
 PAGE: Final = 200  # events dealt with at once
 #: Seconds between two looks for new handlers while nothing happens, and between two tries to wake a job.
-LOOK: Final = 5.0
+LOOK: Final = 10.0
 WAKE: Final = 0.2
 #: Seconds of clock difference between publisher and waiter that are forgiven.
 SKEW: Final = 1.0

@@ -8,7 +8,6 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Final
 
-from naq import clock
 from naq.backends import from_url
 from naq.config import Config
 from naq.config.fields import hide_credentials
@@ -17,14 +16,14 @@ from naq.exceptions import ConfigurationError, NaqException
 from naq.names import MAX_TOKEN, check_token
 from naq.worker.connecting import open_for_ever
 from naq.worker.drain import within
+from naq.worker.leading import RENEW, SCHEDULER, Leading
 from naq.worker.lifeline import FAREWELL
 from naq.worker.throttle import Throttle
-from naq.worker.timekeeper import POLL, Timekeeper
-from naq.worker.upkeep import RENEW, Upkeep
+from naq.worker.timekeeper import POLL, Timekeeper, declaring
 
 if TYPE_CHECKING:
     from naq.app import Naq
-    from naq.backends.base import Backend
+    from naq.worker.service import Service
 
 log = logging.getLogger("naq.scheduler")
 
@@ -70,7 +69,7 @@ class Scheduler:
         self.instance_id: Final = _own_id() if instance_id is None else check_token("instance id", instance_id)
         self._ha: Final = enable_ha
         self._stop = asyncio.Event()
-        self._upkeep: Upkeep | None = None
+        self._leading: Leading | None = None
         self._ran = False
         self._running = False
 
@@ -84,7 +83,7 @@ class Scheduler:
         """Whether it is the one that acts right now; always, while it runs, without `enable_ha`."""
         if not self._running:
             return False
-        return not self._ha or (self._upkeep is not None and self._upkeep.leads_until > clock.monotonic())
+        return self._leading is None or self._leading.leads(SCHEDULER)
 
     def stop(self) -> None:
         """Return from `run`, and let another lead at once. Only on its event loop."""
@@ -101,8 +100,11 @@ class Scheduler:
             raise NaqException("this scheduler has run already; make another")
         self._ran = True
         backend = from_url(self._config)
-        upkeep = self._upkeep = Upkeep(backend, self.instance_id, renew=min(RENEW, self._poll))
-        keeper = Timekeeper(backend, self._config, upkeep if self._ha else None, self._app, poll=self._poll)
+        keeping: Service = Timekeeper(backend, self._config, poll=self._poll)
+        if self._ha:
+            duties = {SCHEDULER: [keeping]}
+            keeping = self._leading = Leading(backend, self.instance_id, duties, renew=min(RENEW, self._poll))
+        services = [keeping] if self._app is None else [keeping, declaring(backend, self._config, self._app)]
         url = hide_credentials(self._config.broker_url)
         try:
             opening = asyncio.ensure_future(open_for_ever(backend, [], Throttle(), url=url))
@@ -112,22 +114,18 @@ class Scheduler:
             opening.result()
             log.info("scheduler %s keeps the schedules at %s", self.instance_id, url)
             self._running = True
-            upkeep.start()
-            keeper.start()
+            for service in services:
+                service.start()
             await self._stop.wait()
         finally:
             self._running = False
-            await keeper.stop()
-            await upkeep.stop()
-            await self._leave(backend, upkeep)
-
-    async def _leave(self, backend: Backend, upkeep: Upkeep) -> None:
-        try:
-            async with asyncio.timeout(FAREWELL):
-                await upkeep.resign()
-                await backend.close()
-        except (NaqException, TimeoutError) as error:  # the leadership ends by itself
-            log.debug("could not say goodbye: %s", error)
+            for service in services:
+                await service.stop()
+            try:
+                async with asyncio.timeout(FAREWELL):
+                    await backend.close()
+            except (NaqException, TimeoutError) as error:
+                log.debug("could not say goodbye: %s", error)
 
 
 def _own_id() -> str:

@@ -23,8 +23,9 @@ from naq.task.options import TaskOptions
 from naq.task.task import make_task
 from naq.testing.drained import Drained
 from naq.worker import Worker
+from naq.worker.service import Service
 from naq.worker.tasks import Tasks
-from naq.worker.timekeeper import Timekeeper
+from naq.worker.timekeeper import Timekeeper, declaring
 
 if TYPE_CHECKING:
     from naq.app import Naq
@@ -83,7 +84,9 @@ class Drain:
         self._queues = queues
         self._at_once = at_once
         self._crew = worker.assemble(backend)
-        self._keeper = Timekeeper(backend, worker.config, None, app, poll=0.0) if schedules else None
+        self._schedules: list[Service] = (
+            [declaring(backend, worker.config, app), Timekeeper(backend, worker.config)] if schedules else []
+        )
         self._fanout: Fanout | None = None
         self._ran: Counter[str] = Counter()
         self._records: list[JobRecord] = []
@@ -170,7 +173,7 @@ class Drain:
         return sum(stats.queued + stats.scheduled + stats.blocked for stats in await self._backend.stats())
 
     async def _tick(self) -> bool:
-        return self._keeper is not None and await self._keeper.run_once() > 0
+        return sum([await service.run_once() for service in self._schedules]) > 0
 
     async def _hurry(self) -> bool:
         """Let retries go at once that are not to wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -15,13 +16,14 @@ from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
 from naq.connections import Hosted
+from naq.exceptions import NaqException
 from naq.inside.ground import set_ground
 from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
 from naq.worker.admission import Renewer
 from naq.worker.buffer.writer import EventWriter
 from naq.worker.describing import Describing
-from naq.worker.dispatching import Dispatching
+from naq.worker.dispatching import Dispatching, handling
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
 from naq.worker.fetcher import Fetcher
@@ -32,6 +34,7 @@ from naq.worker.journal import Journal
 from naq.worker.judge import Judge
 from naq.worker.keeper import Keeper
 from naq.worker.layers import layered
+from naq.worker.leading import LEADER, SCHEDULER, Leading
 from naq.worker.lifeline import FAREWELL, Lifeline
 from naq.worker.listener import Listener
 from naq.worker.noting import Noting
@@ -47,13 +50,15 @@ from naq.worker.service import Service
 from naq.worker.settler import Settler
 from naq.worker.tasks import Tasks
 from naq.worker.threads import Threads
-from naq.worker.timekeeper import Timekeeper
+from naq.worker.timekeeper import Timekeeper, declaring
 from naq.worker.upkeep import Upkeep
 from naq.worker.vitals import Vitals
 from naq.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from naq.app import Naq
+
+log = logging.getLogger("naq.worker")
 
 
 class Crew:
@@ -137,11 +142,14 @@ class Crew:
             lease=config.lease,
             room=self._events.room,
         )
-        self._upkeep = Upkeep(backend, worker)
-        self._timekeeper = Timekeeper(backend, config, self._upkeep, app)
-        self._releasing = Releasing(backend, Reader(config), worker)
+        duties: dict[str, list[Service]] = {
+            LEADER: [Upkeep(backend), Releasing(backend, Reader(config)), Dispatching(backend, config)]
+        }
+        if config.scheduler:
+            duties[SCHEDULER] = [Timekeeper(backend, config)]
+        self._leading = Leading(backend, worker, duties)
+        self._handling = handling(backend, config, app)
         orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
-        self._dispatching = Dispatching(backend, config, app, worker)
         self._services: list[Hosted] = [
             self._events,  # the first to start and the last to end: the others have something for it to the last
             self._fetcher,
@@ -149,10 +157,9 @@ class Crew:
             self._noting,
             Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
             orders,
-            self._upkeep,
-            *([self._timekeeper] if config.scheduler else ()),
-            self._releasing,
-            self._dispatching,
+            self._leading,
+            self._handling,
+            *([declaring(backend, config, app)] if config.scheduler else ()),
             Describing(backend, config, app),
             *(each for extension in app.extensions if (each := extension.hosted(backend)) is not None),
         ]
@@ -194,7 +201,10 @@ class Crew:
 
     async def make_known(self) -> None:
         """Let the fleet know what this worker is there for, before anybody relies on it."""
-        await self._dispatching.register()
+        try:
+            await self._handling.run_once()
+        except NaqException as error:
+            log.warning("the event handlers could not be made known: %s; trying again", error)
 
     def start(self) -> None:
         """Begin to claim and run jobs. The lifeline must be ready."""
@@ -212,13 +222,7 @@ class Crew:
         await self._fetcher.stop()
         self._vitals.state = "stopping"
         self.lifeline.say("stopping")
-        await self._timekeeper.stop()
-        await self._upkeep.stop()
-        await self._upkeep.resign()
-        await self._releasing.stop()
-        await self._releasing.resign()
-        await self._dispatching.stop()
-        await self._dispatching.resign()
+        await self._leading.stop()
         strays = await drain(self.flights, self._executor, now, timeout=timeout)
         strays += await self._hooks.close()
         await self._processes.close()

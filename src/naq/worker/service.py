@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -15,6 +16,8 @@ log = logging.getLogger("naq.worker")
 
 #: Seconds until the next round after one that failed; short, because a lease may hang on it.
 RETRY_AFTER: Final = 1.0
+#: Seconds that a loop pauses which has nothing left to do.
+DONE: Final = 86_400.0
 
 
 class Service:
@@ -82,3 +85,20 @@ class Service:
                         await nudged.wait()
             else:
                 await asyncio.sleep(0)
+
+
+class Once(Service):
+    """Does `act`, once: tried again until it is done."""
+
+    def __init__(self, name: str, act: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(name, interval=DONE)
+        self._act = act
+        self._done = False
+
+    async def run_once(self) -> int:
+        """Do it; 1, or 0 where it was done before."""
+        if self._done:
+            return 0
+        await self._act()
+        self._done = True
+        return 1

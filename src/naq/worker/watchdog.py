@@ -20,6 +20,8 @@ log = logging.getLogger("naq.worker")
 BLOCKED: Final = 1.0
 #: Seconds between two questions to a loop that has no job: each wakes it.
 IDLE: Final = 4.0
+#: Rounds in `BLOCKED` seconds, while there are jobs or an answer is owed, and while there are none.
+ROUNDS, IDLE_ROUNDS = 2, 1
 _NOT_THE_TASKS: Final = (
     str(Path(__file__).parents[1]),
     sysconfig.get_path("stdlib"),
@@ -38,7 +40,7 @@ class Watchdog(Service):
     def __init__(
         self, flights: Flights, main: asyncio.AbstractEventLoop, *, thread: int, limit: float = BLOCKED
     ) -> None:
-        super().__init__("watchdog", interval=limit / 2)
+        super().__init__("watchdog", interval=limit / ROUNDS)
         self._flights = flights
         self._main = main
         self._thread = thread
@@ -58,7 +60,9 @@ class Watchdog(Service):
         now = clock.monotonic()
         if self._asked_at is None:
             if not len(self._flights) and now - self._last_at < IDLE:
+                self.interval = self._limit / IDLE_ROUNDS
                 return 0
+            self.interval = self._limit / ROUNDS
             self._asked_at, self._told = now, False
             self._last_at = now
             self._main.call_soon_threadsafe(self._answer)

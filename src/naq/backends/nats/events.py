@@ -10,6 +10,7 @@ from naq import clock
 from naq.backends.base import Event
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
+from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.letters import Letters
 from naq.backends.values import Standing
 from naq.exceptions import ConfigurationError
@@ -70,7 +71,7 @@ class Events(Letters):
         heard = [self.subjects.news(letter) for letter in "re"] if kind is None else [self.subjects.told(kind)]
         tokens = [self.link.listen(each, on_news) for each in heard]
         until, cursor = clock.monotonic() + wait, int(after or 0)
-        patience = LOOK_AGAIN
+        patience = LOOK_AGAIN if get_mode(self.config.durability).replicas > 1 else HINT_LOST
         try:
             while True:
                 news.clear()

@@ -26,7 +26,7 @@ _log = logging.getLogger("naq.nats")
 COMPLAIN_EVERY: Final = 10.0  # seconds between two log lines about lanes that are gone
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
-PROBES: Final = 40  # in a lease: how exactly its beginning is known; what is not known is taken off it
+PROBES: Final = 15  # in a lease: how exactly its beginning is known; what is not known is taken off it
 
 
 class Fetch(Session):
@@ -83,6 +83,7 @@ class Fetch(Session):
             for queue in queues:
                 fetching[queue] -= 1
             self._fetched.update(queues)
+            self.link.hurry()
 
     def _claims(self, taken: list[tuple[Lane, float, Delivered]]) -> list[Claim]:
         claims: list[Claim] = []
@@ -161,7 +162,10 @@ class Fetch(Session):
                     for lane in lanes:
                         if lane.outstanding:
                             lane.withdraw()
+                            self.link.hurry()
                         lane.doubt()
+                if any(lane.outstanding or lane.buffer for lane in lanes):
+                    self.link.hurry()
             for lane in lanes:
                 if lane.missing:
                     lane.missing = False

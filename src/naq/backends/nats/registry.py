@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from naq import clock
 from naq.backends.base import WorkerInfo
 from naq.backends.nats import messages, topology
+from naq.backends.nats.api import read_ack
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.events import Events
 from naq.exceptions import NaqConnectionError, NaqException
@@ -66,6 +67,7 @@ class Registry(Events):
         """Nothing is probed yet; what a broker keeps in memory only is made again after it was away."""
         super().on_linked()
         self._probed: dict[str, int] = {}
+        self._terms: dict[str, tuple[str, int]] = {}  # holder and sequence of our last word on a leadership
         self._seen_up = False
         self.link.on_up.append(self._up)
 
@@ -114,17 +116,25 @@ class Registry(Events):
         self.must_be_open()
         subject = self.subjects.lease(check_token("leadership", name))
         check_token("holder", holder)
+        if (ours := self._terms.pop(subject, None)) is not None and ours[0] == holder:
+            # A leader asks every few seconds for as long as it lives, and mostly nobody has come in between.
+            until = await self._lead(subject, holder, ours[1], ttl)
+            if until is not None:
+                return until
         there = await self.js.last(self.subjects.live, subject)
         if there is not None and _holder(there.data) != holder:
             return None
+        return await self._lead(subject, holder, 0 if there is None else there.sequence, ttl)
+
+    async def _lead(self, subject: str, holder: str, expect: int, ttl: float) -> float | None:
+        """Take the leadership where the last word on it is `expect`."""
         before = clock.monotonic()
-        guard = f"{messages.EXPECT}: {there.sequence if there is not None else 0}\r\n"
+        header = messages.block(f"{messages.EXPECT}: {expect}\r\n" + messages.ttl(ttl))
         try:
-            await self.courier.publish(
-                subject.encode(), _encode(_Leader(holder)), messages.block(guard + messages.ttl(ttl)), timeout=ttl
-            )
+            payload, _ = await self.courier.publish(subject.encode(), _encode(_Leader(holder)), header, timeout=ttl)
         except Conflict:
             return None
+        self._terms[subject] = (holder, read_ack(payload))
         deadline = before + ttl * HOLD
         return deadline if deadline > clock.monotonic() else None
 

@@ -118,9 +118,12 @@ class Lane:
             _log.debug("%s: pulls fell silent, asking again", self.name)
             self.outstanding = 0
             self._arrived()
-        elif not self.outstanding and self._not_before and now >= self._not_before:
-            self._not_before = 0.0
-            self._arrived()
+        elif not self.outstanding and self._not_before:
+            if now >= self._not_before:
+                self._not_before = 0.0
+                self._arrived()
+            else:
+                self._link.hurry()
 
     def _on_message(self, subject: bytes, reply: bytes, payload: bytes, header: bytes) -> None:
         self._heard_at = clock.monotonic()
@@ -155,6 +158,7 @@ class Lane:
             self.missing = b"Deleted" in header or status == b"503"
             pause, self._pause = self._pause, min(self._pause * 2, BACKOFF_MOST)
         self._not_before = clock.monotonic() + pause
+        self._link.hurry()
         _log.debug("%s: pull ended: %s", self.name, header[9:80])
 
 

@@ -26,9 +26,9 @@ SERVER_FLOOR: Final = (2, 14, 2)  # earlier ones accept streams that later ones 
 REDIAL_FIRST: Final = 0.1  # seconds; a restarted server is back in less than a second
 REDIAL_MOST: Final = 2.0  # seconds; a fleet must not knock harder than this at a broker that is coming up
 UNHEARD: Final = 12.0  # seconds without a byte from the server after which we are not ready: 15 s are promised
-BLOCKED: Final = 1.0  # seconds between two ticks after which our own loop was blocked, and silence proves nothing
-TICK: Final = 0.25  # seconds between two looks at deadlines; also how exactly a stalled loop is noticed
-PROBE: Final = 2.0  # seconds between two PINGs of ours where nobody needs to know more exactly when things were sent
+BLOCKED: Final = 0.75  # seconds that a tick may be late; if later, our own loop was blocked, and silence proves nothing
+TICK: Final = 0.25  # seconds between two looks at deadlines, while there are any
+PROBE: Final = 3.0  # seconds between two PINGs of ours where nobody needs to know more exactly when things were sent
 PREPARE: Final = 5.0  # seconds for a server that has just taken us to answer once more
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about a broker that cannot be reached
 
@@ -52,7 +52,8 @@ class Link:
         wire: the live connection, or None while there is none.
         shown: the address as people may see it, without secrets.
         server: what the server last said of itself (its INFO).
-        on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and every `TICK` seconds.
+        on_up, on_down, on_tick: called, in order, when a wire is ready, was lost, and at each tick: `TICK` seconds
+            after the last where somebody has asked to `hurry` since, else with the next probe.
         probe_every: seconds that `fenced_at` may lag behind, but for a tick. Each probe wakes both sides, also when
             nothing else does.
     """
@@ -73,6 +74,10 @@ class Link:
         self._next = 0
         self._task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_at = 0.0
+        self._at_leisure = False
         self._failed: NaqConnectionError | ConfigurationError | None = None
         self._last_error = ""
         self._closing = False
@@ -257,24 +262,43 @@ class Link:
                 "configuration of docs/broker.md"
             )
 
+    def hurry(self) -> None:
+        """Have the next tick within `TICK` seconds: there is something to look after."""
+        if self._at_leisure:
+            self._at_leisure = False
+            self._tick_in(TICK)
+
+    def _tick_in(self, pause: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_at = clock.monotonic() + pause
+        self._timer = asyncio.get_running_loop().call_later(pause, self._due.set)
+
     async def _watch(self, wire: Wire) -> None:
         """Until `wire` is closed or deaf."""
         probed_at = float("-inf")
+        wire.on_end = self._due.set
+        self._tick_in(TICK)
         while wire.is_connected:
-            slept_at = clock.monotonic()
-            await asyncio.sleep(TICK)
+            self._due.clear()
+            await self._due.wait()
             now = clock.monotonic()
             # After a block the timer is served before the socket: what came meanwhile has not been read yet.
-            if now - wire.heard_at > UNHEARD and now - slept_at < BLOCKED:
+            if now - wire.heard_at > UNHEARD and now - self._due_at < BLOCKED:
                 self._last_error = f"nothing heard for {UNHEARD:g} s"
                 return
             if now - probed_at >= self.probe_every:
                 probed_at = now
                 wire.probe()
                 wire.forget_muted()
+            self._tick_in(max(TICK, self.probe_every))
+            self._at_leisure = True
             self._tell(self.on_tick)
 
     def _lost(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at_leisure = False
         self.wire = None
         self._up.clear()
         self._tell(self.on_down)

@@ -38,6 +38,7 @@ class Wire(asyncio.Protocol):
         is_known: whether the server has taken our CONNECT; set by `dial`.
         said: the error that the server named, or "".
         heard_at: monotonic seconds at which the server was last heard of.
+        on_end: called when the connection is over, whoever ended it.
         fenced_at: monotonic seconds after which the server sent whatever is read now. Bytes may have lain in the
             socket for as long as this process was frozen, so the time of reading says nothing; but what follows a
             PONG was sent after the PING.
@@ -45,6 +46,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.handlers: dict[bytes, Handler] = {}
+        self.on_end: Callable[[], None] = lambda: None
         self.info: dict[str, Any] = {}
         self.is_known = False
         self.said = ""
@@ -297,5 +299,6 @@ class Wire(asyncio.Protocol):
 
     def _end(self, why: str) -> None:
         self._over = self._over or why
+        self.on_end()
         if self._transport is not None:
             self._transport.abort()

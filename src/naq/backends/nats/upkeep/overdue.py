@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from naq import clock
 from naq.backends.nats import messages
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.errors import Conflict
@@ -12,6 +13,7 @@ from naq.backends.nats.registry import Registry
 
 _log = logging.getLogger("naq.upkeep")
 PAST_DUE: Final = 30.0  # seconds; a timer fires within 0.25 s, and within 9 s of a failover
+REST: Final = 10.0  # seconds between a look at the last timer and the next at the first
 
 
 class Overdue:
@@ -20,10 +22,13 @@ class Overdue:
     def __init__(self, session: Registry) -> None:
         self._session = session
         self._after = 0
+        self._rest_until = 0.0  # monotonic seconds
 
     async def round(self, limit: int) -> int:
         """Look at up to `limit` timers from where the last round ended; how many were stuck."""
         session, mended, seen = self._session, 0, 0
+        if clock.monotonic() < self._rest_until:
+            return 0
         # By the broker's clock, which fires them: ours may be an hour ahead, and would set off what is not due.
         info = await session.js.call(f"STREAM.INFO.{session.subjects.jobs}")
         now = messages.stored_at(info["ts"])
@@ -36,7 +41,7 @@ class Overdue:
             if due and due < now - PAST_DUE:
                 mended += await self._again(timer, now)
         if seen < limit:
-            self._after = 0
+            self._after, self._rest_until = 0, clock.monotonic() + REST
         if mended:
             _log.warning("%d timers were more than %g s past due and have been set again", mended, PAST_DUE)
         return mended

@@ -33,7 +33,9 @@ class Rescue:
         """Probe every worker that should live; how many claims were handed back."""
         session, rescued = self._session, 0
         registered = await session.registered()
-        if not registered and not self._seen:
+        if not any(info.claims for info, _ in (*registered, *self._seen.values())):
+            self._seen.clear()
+            self._silent.clear()
             return 0
         # When they said so the broker knows best: we may lead since a moment ago, and their leases run since then.
         stream = await session.js.call(f"STREAM.INFO.{session.subjects.live}")
