@@ -15,6 +15,7 @@ from naq import Naq
 from naq.config import Settings
 from naq.testing.chaos import OpLog
 from rig.inside import add_tasks
+from rig.reporting import add_reporting
 
 LOG_VARIABLE = "RIG_LOG"
 LOOK = 0.01  # seconds between two looks for a gate
@@ -36,6 +37,7 @@ def make_app(**settings: Unpack[Settings]) -> Naq:
     _add_tasks(app)
     _add_bad_tasks(app)
     add_tasks(app, log)
+    add_reporting(app, log)
     return app
 
 
