@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from naq.worker import journal
+from naq.worker.buffer.writer import EventWriter
 from naq.worker.flights import Flight, Flights
+from naq.worker.journal import Journal
 from naq.worker.watchdog import IDLE, Watchdog
-from tests.tools import make_app, run, take
+from tests.tools import make_app, run, store, take, until
 
 
 class _Counting(Watchdog):
@@ -39,6 +42,34 @@ def test_a_loop_without_jobs_is_hardly_asked_and_one_with_jobs_every_round() -> 
             await watchdog.run_once()
             await asyncio.sleep(0)
         assert watchdog.answered == 6
+        await app.close()
+
+    run(test())
+
+
+def test_the_journal_sweeps_only_while_there_are_jobs() -> None:
+    app = make_app()
+
+    @app.task(name="one")
+    async def one() -> None:
+        return None
+
+    async def test() -> None:
+        flights = Flights()
+        async with store(app) as backend:
+            sweeping = Journal(EventWriter(backend, app.config, "me"), flights, "me")
+            sweeping.start()
+            await until(lambda: sweeping.rounds)
+            assert sweeping.interval == journal.IDLE
+            await one.enqueue()
+            (claim,) = await take(app, lease=60)
+            flights.add(flight := Flight(claim))
+            sweeping.begins()
+            await until(lambda: sweeping.rounds > 3)
+            flights.end(flight)
+            flights.remove(flight)
+            await until(lambda: sweeping.interval == journal.IDLE)
+            await sweeping.stop()
         await app.close()
 
     run(test())

@@ -15,7 +15,7 @@ _SETTINGS: Final = frozenset({"pyproject.toml", ".env"})
 _NOT_OURS: Final = frozenset({".naq", ".nox", "build", "dist"})
 #: Milliseconds: how often to look at what the system has noticed, and for how long to collect changes that belong
 #: together. The first of them decides what an idle watch costs.
-_LOOK, _COLLECT = 100, 400
+_LOOK, _COLLECT = 250, 400
 
 
 def can_watch() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,8 +17,10 @@ from naq.worker.service import Service
 
 #: Seconds a job must have run before its `started` event is worth a write; most have ended by then.
 STARTED_AFTER: Final = 0.5
-#: Seconds between two sweeps, while there are jobs and while there are none. One sweep for all jobs, not a timer each.
-SWEEP, IDLE_SWEEP = 0.25, 0.5
+#: Seconds between two sweeps while there are jobs: one for all of them, not a timer each.
+SWEEP: Final = 0.25
+#: Seconds without any job after which to look all the same.
+IDLE: Final = 3600.0
 
 
 class Journal(Service):
@@ -31,11 +34,17 @@ class Journal(Service):
         *,
         hide: Callable[[AttemptError], AttemptError] | None = None,
     ) -> None:
-        super().__init__("journal", interval=SWEEP)
+        super().__init__("journal", interval=IDLE)
         self._events = events
         self._flights = flights
         self._worker = worker
         self._hide = hide
+
+    def begins(self) -> None:
+        """A job begins. Only on the worker's event loop."""
+        if self.interval == IDLE:
+            self.interval = SWEEP
+            asyncio.get_running_loop().call_later(STARTED_AFTER, self.nudge)
 
     def attempt_failed(self, flight: Flight, error: AttemptError, delay: float) -> None:
         """An attempt failed and another follows after `delay` seconds."""
@@ -45,7 +54,7 @@ class Journal(Service):
 
     async def run_once(self) -> int:
         """Note who has been running for a while; how many jobs that was."""
-        self.interval = SWEEP if len(self._flights) else IDLE_SWEEP
+        self.interval = SWEEP if len(self._flights) else IDLE
         before = clock.monotonic() - STARTED_AFTER
         begun = [
             flight

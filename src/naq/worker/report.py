@@ -28,6 +28,7 @@ class Report:
         """The task's code is about to be called."""
         flight.started_at = started = clock.now()
         flight.begun_at = clock.monotonic()
+        self._journal.begins()
         if log.isEnabledFor(logging.INFO):
             at = 0.0 if flight.envelope is None else flight.envelope.at
             last = 1 if flight.policy is None else flight.policy.max_attempts
