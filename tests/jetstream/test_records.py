@@ -19,8 +19,9 @@ from jetstream_tools import (
     until,
 )
 
-from naq.backends.base import Settled
+from naq.backends.base import Event, Settled
 from naq.backends.nats.broker.process import ServerProcess
+from naq.exceptions import NaqConnectionError
 from naq.job import JobRecord, JobSpec, JobState
 from naq.testing.proxy import DOWN, FaultProxy
 
@@ -40,6 +41,21 @@ async def test_fifty_race_and_one_wins(shared: ServerProcess) -> None:
             record = await two.get(spec.id)
             assert record is not None
             assert record.worker == f"w{outcomes.index(Settled.DONE)}"
+
+
+@story
+async def test_an_event_with_an_id_whose_answer_is_lost_is_stored_once(server: ServerProcess) -> None:
+    """It is sent again as long as nobody answers, and once more by whoever was told that it may not be stored."""
+    with FaultProxy(server.url) as proxy:
+        async with opened(proxy.url, "events", publish_timeout=3) as backend, opened(server.url, "events") as other:
+            events = [Event(kind="log", job_id=f"j{n}", queue="events", data=b"{}", id=f"e{n}") for n in range(3)]
+            proxy.drop(DOWN)
+            with pytest.raises(NaqConnectionError):
+                await backend.append(events)
+            proxy.reset()
+            proxy.heal()
+            await backend.append([*events, Event(kind="log", job_id="j3", queue="events", data=b"{}")])
+            assert [event.job_id for _, event in await other.read(kind="log")] == ["j0", "j1", "j2", "j3"]
 
 
 @story
