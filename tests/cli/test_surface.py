@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,6 @@ from naq.cli.schema import DOCUMENTS, schema
 from tests.cli.cli_tools import NAQ, Naqs
 
 DOCS = Path(__file__).parents[2] / "docs"
-#: Seconds of CPU, about twice the promise of 0.2 s (--help) and 0.12 s beyond Python's own start: machines differ.
-HELP_CPU, COMMAND_CPU = 0.5, 0.8
 
 
 def _commands(app: App, *path: str) -> Iterator[tuple[tuple[str, ...], App]]:
@@ -104,31 +101,6 @@ def test_what_commands_print_fits_the_schema(worker: Naqs) -> None:
     for name, output in said.items():
         assert output.json
         assert _fits(output.json, spec["properties"][name], spec["$defs"]), (name, output.json)
-
-
-@pytest.mark.parametrize(
-    ("args", "most"),
-    [
-        (["--version"], HELP_CPU),
-        (["--help"], HELP_CPU),
-        (["queues", "--help"], HELP_CPU),
-        (["queues", "list"], COMMAND_CPU),
-    ],
-)
-def test_starts_fast(naq: Naqs, args: list[str], most: float) -> None:
-    naq("queues", "list")  # what is compiled once is not counted
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*NAQ, *args], env=naq.env, check=True, capture_output=True, timeout=30)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < most
-
-
-def test_help_imports_no_command_and_no_client(naq: Naqs) -> None:
-    code = "import sys; from naq.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([NAQ[0], "-c", code], env=naq.env, check=True, capture_output=True, text=True, timeout=30)
-    loaded = set(done.stderr.split())
-    assert "naq.cli.app" in loaded
-    assert not loaded & {"asyncio", "nats", "msgspec", "naq.cli.jobs", "naq.cli.worker"}
 
 
 def test_a_reader_that_has_seen_enough(naq: Naqs) -> None:

@@ -113,7 +113,7 @@ class serving:
     async def __aenter__(self) -> Address:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()
-        return Address(host, port, tls=False, user="", password="", certified=host)
+        return Address(host=host, port=port, tls=False, user="", password="", certified=host)
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
@@ -123,7 +123,7 @@ class serving:
 def test_addresses() -> None:
     first, second = read_addresses("tls://ada:p%40ss@nats.example.com, nats://[::1]:5000")
     assert first == Address(
-        "nats.example.com", 4222, tls=True, user="ada", password="p@ss", certified="nats.example.com"
+        host="nats.example.com", port=4222, tls=True, user="ada", password="p@ss", certified="nats.example.com"
     )
     assert (second.host, second.port, second.tls) == ("::1", 5000, False)
 

@@ -121,23 +121,6 @@ class Process:
         return self.process.returncode
 
 
-def test_version_needs_nothing_of_naq(tmp_path: Path) -> None:
-    code = "import sys; from naq.cli import main; main(['--version']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    line, modules = done.stdout.splitlines()
-    assert line.startswith("naq 0.")
-    ours = {name for name in modules.split() if name.startswith("naq")}
-    assert ours == {"naq", "naq._version", "naq.cli"}
-    assert not {"cyclopts", "msgspec", "asyncio", "nats"} & set(modules.split())
-
-
-def test_help_imports_no_worker(tmp_path: Path) -> None:
-    code = "import sys; from naq.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "Claim jobs of an app and run them" in done.stdout
-    assert not {"naq.app", "naq.worker", "nats", "msgspec"} & set(done.stderr.split())
-
-
 def test_version_command(tmp_path: Path) -> None:
     assert command(tmp_path, "version").stdout.startswith("naq")
     versions = json.loads(command(tmp_path, "version", "--json").stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from types import TracebackType
 from typing import Final, Self
@@ -44,6 +43,8 @@ class Progress:
             self._draw(now)
 
     def _draw(self, now: float) -> None:
+        import shutil  # with compressors that few commands need
+
         columns = shutil.get_terminal_size().columns - 1
         text = self.line(now, columns)[:columns]
         self._width = max(self._width, len(text))

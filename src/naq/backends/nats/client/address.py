@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from naq.config.fields import hide_credentials
 from naq.exceptions import ConfigurationError
@@ -14,8 +16,7 @@ from naq.exceptions import ConfigurationError
 PORT: Final = 4222  # where a URL names none
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """One server.
 
     Attributes:
