@@ -33,6 +33,7 @@ from naq.server.api import (
     live,
     queues,
     schedules,
+    settings,
     tasks,
     trends,
     workers,
@@ -45,11 +46,12 @@ from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
     enqueue, finding, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends,
-    alert_rules, alert_channels, incidents, live, access,
+    alert_rules, alert_channels, incidents, live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     *(module.routes.router for module in _NOUNS),
+    settings.pages.router,
     health.router,
 )
 _ABOUT: Final = (
@@ -58,9 +60,9 @@ _ABOUT: Final = (
 )
 
 
-def make_app(config: Config, settings: ServerConfig) -> FastAPI:
+def make_app(config: Config, server: ServerConfig) -> FastAPI:
     """The server's application. Nothing is opened before its lifespan begins, and nothing left open behind it."""
-    core = Core(config, settings)
+    core = Core(config, server)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -76,9 +78,7 @@ def make_app(config: Config, settings: ServerConfig) -> FastAPI:
         summary="Background jobs",
         description=_ABOUT,
         lifespan=lifespan,
-        openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # they load scripts from elsewhere, which the content security policy refuses
-        redoc_url=None,
+        openapi_url=None,  # our own routes (`settings`): those of FastAPI have no gate, and their pages load scripts
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )

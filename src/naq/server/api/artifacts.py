@@ -73,6 +73,7 @@ async def list_artifacts(request: Request, job_id: JobId) -> Page[ArtifactView]:
 @routes.add("GET", "/jobs/{job_id}/artifacts/{name}", "downloadArtifact", "Download a file",
             problems=(*_ONE, "range_not_satisfiable"), response_class=StreamingResponse,
             responses={200: {"description": "The file.", "content": {"application/octet-stream": {}}},
+                       304: {"description": "As `If-None-Match` has it."},
                        206: {"description": "The part that Range asked for.",
                              "content": {"application/octet-stream": {}}}})  # fmt: skip
 async def download(
@@ -80,6 +81,7 @@ async def download(
     job_id: JobId,
     name: ArtifactName,
     range_: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
+    known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:
     """As an attachment, whatever it is. `Range` of one range; the digest is that of the whole file."""
     core = core_of(request)
@@ -87,12 +89,15 @@ async def download(
         info = await artifacts.find(backend, core.config, job_id, name)
         if info is None:
             raise Problem("not_found", f"job {job_id} has no file {name!r}")
+    etag = f'"{info.sha256}"'
+    if known is not None and etag in [each.strip() for each in known.split(",")]:
+        return Response(status_code=304, headers={"ETag": etag})
     first, last = _read_range(range_, info.size)
     headers = {
         **_HEADERS,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(info.name, safe='')}",
         "Content-Length": str(last - first),
-        "ETag": f'"{info.sha256}"',
+        "ETag": etag,
         "Repr-Digest": f"sha-256=:{_base64(info.sha256)}:",
     }
     part = (first, last) != (0, info.size)

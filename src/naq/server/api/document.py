@@ -27,6 +27,13 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "What the log, the audit log and the answer call this request; made where it is not given.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
     },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of an answer: where it would be the same, 304 without a body.",
+        "schema": {"type": "string", "maxLength": 1000},
+    },
 }
 
 
@@ -69,8 +76,11 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     schemas[ProblemBody.__name__] = schema
     schemas[StreamItem.__name__] = StreamItem.model_json_schema(ref_template="#/components/schemas/{model}")
     for operations in document["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
             names = ["X-Request-ID", *(["Idempotency-Key"] if "x-naq-audit" in operation else [])]
+            if method == "get" and "application/json" in operation["responses"].get("200", {}).get("content", {}):
+                names.append("If-None-Match")
+                operation["responses"]["304"] = {"description": "As `If-None-Match` has it."}
             operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{name}"} for name in names)
             answers = operation["responses"]
             problem = answers.get("422", {}).get("content", {})

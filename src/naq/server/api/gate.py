@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -66,11 +67,27 @@ class GatedRoute(APIRoute):
             if audited:
                 response = await _write(core, identity, request, handler, self.operation_id or self.name)
             else:
-                response = await handler(request)
+                response = _unless_known(request, await handler(request))
             response.headers.update(rate)
             return response
 
         return gated
+
+
+def _unless_known(request: Request, response: Response) -> Response:
+    """A read with an ETag of what it says; 304 and nothing more where the asker has just that.
+
+    What has an ETag of its own is left as it is: a schedule's stays while it fires, though what is said of it changes.
+    """
+    if response.status_code != 200 or "etag" in response.headers or not (body := getattr(response, "body", b"")):
+        return response
+    etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    known = [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]
+    if etag in known or "*" in known:
+        response = Response(status_code=304, headers={
+            name: value for name, value in response.headers.items() if name in {"cache-control", "link"}})  # fmt: skip
+    response.headers["ETag"] = etag
+    return response
 
 
 async def _write(core: Core, identity: Identity, request: Request, handler: Handler, action: str) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,15 +11,18 @@ from naq._version import __version__
 from naq.server.api.models import Model, Moment, at_seconds
 from naq.server.core import Core
 
+LAG: Final = 60.0  # seconds behind which the history is not well: what is shown is true, and too late to act by
 router = APIRouter(tags=["health"])
 
 
 class Part(Model):
-    """A thing that the server needs."""
+    """A thing that the server needs; without one that is `hard` it cannot do its work. Of the history, its lag."""
 
     ok: bool
+    hard: bool = True
     since: Moment | None = None
     detail: str = ""
+    lag_s: float | None = None
 
 
 class Ready(Model):
@@ -37,8 +40,17 @@ def ready_of(core: Core) -> Ready:
         breaker.part: Part(ok=breaker.since is None, since=at_seconds(breaker.since or 0.0), detail=breaker.detail)
         for breaker in (core.broker, core.database)
     }
+    if core.ingest is not None:
+        lag = core.ingest.lag()
+        behind = lag.seconds > LAG
+        parts["history"] = Part(
+            ok=not lag.problem and not behind,
+            hard=False,
+            detail=lag.problem or (f"it is {lag.seconds:.0f} s behind the event log" if behind else ""),
+            lag_s=round(lag.seconds, 3) if lag.leading else None,
+        )
     return Ready(
-        ready=not core.stopping and all(part.ok for part in parts.values()),
+        ready=not core.stopping and all(part.ok for part in parts.values() if part.hard),
         version=__version__,
         uptime_s=round(clock.now() - core.started_at, 3),
         parts=parts,

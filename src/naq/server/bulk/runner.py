@@ -17,7 +17,6 @@ from naq.server.bulk import rows
 from naq.server.bulk.rows import BulkRow
 from naq.server.bulk.verbs import VERBS, Verb
 from naq.server.filters import read_filter
-from naq.server.live.tidings import Tidings
 from naq.server.problems import Problem
 from naq.server.store.conditions import Between, JobQuery
 from naq.server.store.queries import jobs
@@ -94,7 +93,6 @@ class Runner:
             if ended and not aborted:
                 values |= {"state": "finished", "finished_at": micros(clock.now())}
             await rows.save(connection, bulk_id, **values)
-        self._tell(bulk_id, values, "aborted" if aborted else "finished" if ended else "running")
         if row.rate is not None and not ended and not aborted:
             await asyncio.sleep(max(0.0, len(found) / row.rate - (clock.monotonic() - begun)))
         return not ended and not aborted
@@ -144,9 +142,3 @@ class Runner:
                     case _:
                         raise result
         return (done, skipped, len(failures)), failures
-
-    def _tell(self, bulk_id: str, values: dict[str, Any], state: str) -> None:
-        patch = {name: values[name] for name in ("done", "skipped", "failed")} | {"state": state}
-        at = clock.as_datetime(clock.now()).isoformat()
-        data = {"id": bulk_id, "at": at, "v": patch["done"] + patch["skipped"] + patch["failed"], "patch": patch}
-        self._core.hub.tell(Tidings(name="bulk.progress", topics=("bulk",), entity=f"bulk {bulk_id}", data=data))

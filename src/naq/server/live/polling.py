@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from naq.server.live.hub import Hub
 
 Things = dict[str, dict[str, Any]]
-_MOST: Final = 200  # incidents that are told live; the rest is in the list
+_MOST: Final = 200  # incidents, errors and bulk actions that are told live; the rest is in the lists
 Look = Callable[["Core"], Awaitable[Things]]
 
 
@@ -52,14 +52,14 @@ class Polling:
                 self._differences(name, topic, await look(self._core))
 
     def _differences(self, name: Name, topic: str, things: Things) -> None:
-        before = self._seen.get(topic)
+        before, whole = self._seen.get(topic), topic not in _LATEST
         now = {key: msgspec.json.encode(thing, order="deterministic") for key, thing in things.items()}
         self._seen[topic] = now
         at = clock.as_datetime(clock.now()).isoformat()
         for key, thing in things.items():
-            if before is None or before.get(key) != now[key]:
+            if whole if before is None else before.get(key) != now[key]:
                 self._tell(name, topic, {"id": key, "at": at, "patch": thing})
-        for key in before or {}:
+        for key in (before or {}) if whole else ():
             if key not in now:
                 self._tell(name, topic, {"id": key, "at": at, "patch": None})
 
@@ -85,6 +85,26 @@ async def _alerts(core: Core) -> Things:
     async with core.reading() as connection:
         found = await rows.find_incidents(connection, states=("pending", "open", "acknowledged"), limit=_MOST)
     return {one.id: IncidentView.of(one).model_dump(mode="json", exclude={"seen_at"}) for one in found}
+
+
+async def _errors(core: Core) -> Things:
+    """The groups of errors that came last."""
+    from naq.server.api.errors import ErrorItem
+    from naq.server.store.queries import errors
+
+    async with core.reading() as connection:
+        found = await errors.find(connection, limit=_MOST)
+    return {one.fingerprint: ErrorItem.of(one).model_dump(mode="json", exclude={"detail"}) for one in found}
+
+
+async def _bulk(core: Core) -> Things:
+    """The latest bulk actions, whichever server works on them."""
+    from naq.server.bulk import rows
+
+    async with core.reading() as connection:
+        found = await rows.page(connection, limit=_MOST)
+    names = ("done", "skipped", "failed", "state")
+    return {one.id: {name: getattr(one, name) for name in names} for one in found}
 
 
 async def _queues(backend: Backend) -> Things:
@@ -122,4 +142,8 @@ _LOOKS: Final[dict[str, tuple[Name, Look]]] = {
     "schedules": ("schedule.changed", _with_broker(_schedules)),
     "overview": ("overview.tick", _with_broker(_overview)),
     "alerts": ("alert.changed", _alerts),
+    "errors": ("error.changed", _errors),
+    "bulk": ("bulk.progress", _bulk),
 }
+#: Of these only the latest are looked at: what is not among them any more is not gone, and at first nothing is new.
+_LATEST: Final = frozenset({"errors", "bulk"})
