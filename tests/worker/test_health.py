@@ -164,7 +164,7 @@ def test_every_interface_is_the_default() -> None:
     ],
 )
 def test_responses(request_line: bytes, status: bytes, has_body: bool) -> None:
-    reply = respond(request_line + b"\r\n\r\n", lambda: Report(live=True, ready=False, detail="no broker"))
+    reply = respond(request_line + b"\r\n\r\n", lambda: Report(live=True, ready=False, detail="no broker"), dict)
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 " + status)
     assert bool(body) is has_body

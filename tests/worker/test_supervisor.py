@@ -125,6 +125,10 @@ def test_one_port_tells_of_all_and_nobody_is_busy(tmp_path: Path) -> None:
         said = _ready(port, workers=2)
         assert {worker["worker"].rpartition("-")[0] for worker in said["workers"]} == {"me-1", "me-2"}
         assert {worker["pid"] for worker in said["workers"]} == {member.pid for member in workers(process)}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=DEADLINE) as response:
+            text = response.read().decode()
+        for number in (1, 2):
+            assert f'naq_worker_slots{{process="{number}"}}' in text
         family = [psutil.Process(process.process.pid), *workers(process)]
         before, began = _cpu(family), time.monotonic()
         wait_for_silence(process, 1.5)

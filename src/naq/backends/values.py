@@ -171,10 +171,18 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True):
-    """Whether the backend works right now. `ready` is True only when it was heard of within 15 s."""
+    """Whether the backend works right now. `ready` is True only when it was heard of within 15 s.
+
+    Attributes:
+        detail: in words.
+        cached: jobs that were delivered here and not fetched yet.
+        asked: jobs that the store was asked for and has not delivered yet.
+    """
 
     ready: bool
     detail: str = ""
+    cached: int = 0
+    asked: int = 0
 
 
 class Entry(Struct, frozen=True, kw_only=True):

@@ -34,7 +34,9 @@ def supervise(options: Options, form: Format) -> int:
 
 async def _supervise(options: Options, form: Format) -> int:
     supervisor = Supervisor(lambda number: command(options, form, number), options.processes)
-    health = None if options.health is None else HealthServer(listen(options.health), supervisor.report)
+    health = (
+        None if options.health is None else HealthServer(listen(options.health), supervisor.report, supervisor.numbers)
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _arrived, supervisor, number)

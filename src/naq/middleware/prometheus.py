@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from naq import clock
 from naq.context import Context
 from naq.exceptions import ConfigurationError
+from naq.measures import BUCKETS
 from naq.middleware.base import Call, Middleware, NewJob, Store
 from naq.middleware.ends import read_end
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-#: Seconds; jobs take from a millisecond to an hour.
-BUCKETS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 
 
 class Prometheus(Middleware):

@@ -29,6 +29,7 @@ from naq.server.calling import Caller
 from naq.server.ingest.pruning import keep
 from naq.server.ingest.service import Ingest
 from naq.server.live.hub import Hub
+from naq.server.metrics.tally import Tally
 from naq.server.problems import Problem
 from naq.server.signing import Signer
 from naq.server.store import Store, open_store
@@ -71,6 +72,7 @@ class Core:
         self.database: Final = Breaker("database", **how)
         self.redact: Final = Redactor(settings.redact)
         self.rates: Final = Rates(settings)
+        self.tally: Final = Tally()
         self.identifier: Final = Identifier(self)
         self.caller: Final = Caller(config)
         self.hub: Final = Hub(self)
@@ -237,6 +239,7 @@ class Core:
         """Both are there: read the event log into the history."""
         if self._store is not None and self._backend is not None and self.ingest is None:
             self.ingest = Ingest(self._backend, self._store, self.config, hide=self._hide)
+            self.ingest.on_batch.append(self.tally.batch)
             self.spawn(self.ingest.run(), "ingest")
             self.spawn(self.bulk.watch(), "bulk")
             self.spawn(self._prune(), "prune")

@@ -50,6 +50,10 @@ class Fetcher(Service):
         claims = await self._queue.fetch(self._queues, limit=free, lease=self._lease, wait=FETCH_WAIT)
         for claim in claims:
             self._start(claim)
+        if claims:
+            self._flights.tally.claimed += len(claims)
+        else:
+            self._flights.tally.idle += 1
         return len(claims)
 
     def _free(self) -> int:

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from naq import clock
 from naq.backends.base import Claim
+from naq.worker.tally import Tally
 
 if TYPE_CHECKING:
     from naq.codec.envelope import Envelope
@@ -56,6 +57,7 @@ class Flight:
         "claim",
         "context",
         "deadline",
+        "ended_at",
         "envelope",
         "grace",
         "kwargs",
@@ -81,7 +83,8 @@ class Flight:
         self.announced = False  # its `started` event was written
         self.name = ""  # the task's, once it is known
         self.begun_at = 0.0  # monotonic seconds at which the task's code began; 0 before
-        self.started_at = 0.0  # the same in UNIX seconds
+        self.ended_at = 0.0  # monotonic seconds at which it ended, or was given up
+        self.started_at = 0.0  # `begun_at` in UNIX seconds
         self.timeout: float | None = None
         self.work: asyncio.Task[None] | None = None
         self.waiter: asyncio.Future[Any] | None = None  # what a plain function's outcome will be told to
@@ -104,6 +107,7 @@ class Flights:
         running: claims that hold a slot: their code has not ended.
         room: set whenever a slot became free or a claim was settled.
         processed, failed: jobs ended since the start.
+        tally: what is counted about them.
     """
 
     def __init__(self) -> None:
@@ -114,6 +118,7 @@ class Flights:
         self.room = asyncio.Event()
         self.processed = 0
         self.failed = 0
+        self.tally = Tally()
 
     def __len__(self) -> int:
         return len(self._by_id) + len(self._lingering)
@@ -138,6 +143,7 @@ class Flights:
         """The task's code has ended, or is given up: its slot is free. Does nothing the second time."""
         if flight.phase is not Phase.ENDED:
             flight.phase = Phase.ENDED
+            flight.ended_at = clock.monotonic()
             self.running -= 1
             self.room.set()
 

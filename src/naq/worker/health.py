@@ -1,4 +1,6 @@
-"""``/live`` and ``/ready`` over HTTP, for whoever restarts workers or sends them work. Never asks the broker.
+"""``/live``, ``/ready`` and ``/metrics`` over HTTP, for whoever restarts workers, sends them work, or measures them.
+
+Never asks the broker.
 
 Served from the lifeline, so that a task that blocks the event loop does not make its worker look dead.
 """
@@ -15,7 +17,7 @@ import msgspec
 
 from naq.exceptions import ConfigurationError
 from naq.worker.service import Service
-from naq.worker.vitals import Report
+from naq.worker.vitals import Numbers, Report
 
 #: Seconds that a client may take to say what it wants, and bytes it may take for that.
 PATIENCE, LONGEST = 5.0, 8192
@@ -44,17 +46,20 @@ def listen(address: str) -> socket.socket:
 
 
 class HealthServer(Service):
-    """Answers with what `report` says: 200 for yes, 503 for no, and why as JSON.
+    """Answers with what `report` says: 200 for yes, 503 for no, and why as JSON; and with what `numbers` says.
 
     Attributes:
         port: where.
     """
 
-    def __init__(self, listening: socket.socket, report: Callable[[], Report]) -> None:
+    def __init__(
+        self, listening: socket.socket, report: Callable[[], Report], numbers: Callable[[], Mapping[str, Numbers]]
+    ) -> None:
         super().__init__("health", interval=1.0)
         self.port: int = listening.getsockname()[1]
         self._socket = listening
         self._report = report
+        self._numbers = numbers
 
     async def run_once(self) -> int:
         """Serve until it is stopped."""
@@ -74,7 +79,7 @@ class HealthServer(Service):
         try:
             async with asyncio.timeout(PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(respond(head, self._report))
+                writer.write(respond(head, self._report, self._numbers))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             return  # a client that says nothing sensible hears nothing
@@ -82,14 +87,17 @@ class HealthServer(Service):
             writer.close()
 
 
-def respond(head: bytes, report: Callable[[], Report]) -> bytes:
+def respond(head: bytes, report: Callable[[], Report], numbers: Callable[[], Mapping[str, Numbers]]) -> bytes:
     """The whole response to a request whose head (request line and headers) is `head`."""
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0].rstrip(b"/")
     if method not in {b"GET", b"HEAD"}:
         return _response(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "use GET"}, body=True)
+    if path == b"/metrics":
+        return _metrics(numbers, body=method == b"GET")
     if path not in {b"/live", b"/ready"}:
-        return _response(HTTPStatus.NOT_FOUND, {"error": "there are /live and /ready"}, body=method == b"GET")
+        there = "there are /live, /ready and /metrics"
+        return _response(HTTPStatus.NOT_FOUND, {"error": there}, body=method == b"GET")
     now = report()
     good = now.live if path == b"/live" else now.ready
     status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
@@ -97,11 +105,25 @@ def respond(head: bytes, report: Callable[[], Report]) -> bytes:
     return _response(status, said, body=method == b"GET")
 
 
+def _metrics(numbers: Callable[[], Mapping[str, Numbers]], *, body: bool) -> bytes:
+    from naq import measures
+    from naq.worker import metrics
+
+    try:
+        text = metrics.render(numbers())
+    except ImportError:
+        return _response(HTTPStatus.NOT_IMPLEMENTED, {"error": metrics.MISSING}, body=body)
+    return _whole(HTTPStatus.OK, text, measures.CONTENT_TYPE, body=body)
+
+
 def _response(status: HTTPStatus, said: Mapping[str, object], *, body: bool) -> bytes:
-    data = msgspec.json.encode(said)
+    return _whole(status, msgspec.json.encode(said), "application/json", body=body)
+
+
+def _whole(status: HTTPStatus, data: bytes, kind: str, *, body: bool) -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        "Content-Type: application/json\r\n"
+        f"Content-Type: {kind}\r\n"
         "Cache-Control: no-store\r\n"
         f"Content-Length: {len(data)}\r\n"
         "Connection: close\r\n\r\n"

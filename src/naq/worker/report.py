@@ -21,6 +21,7 @@ class Report:
 
     def __init__(self, flights: Flights, journal: Journal) -> None:
         self._flights = flights
+        self._tally = flights.tally
         self._journal = journal
         self._lines = Lines(log)
 
@@ -29,52 +30,63 @@ class Report:
         flight.started_at = started = clock.now()
         flight.begun_at = clock.monotonic()
         self._journal.begins()
+        job = flight.claim.job
+        since = job.run_at or (0.0 if flight.envelope is None else flight.envelope.at)
+        waited = started - since if since else None
+        if waited is not None:
+            self._tally.of(flight.name, job.queue).waited.add(waited)
         if log.isEnabledFor(logging.INFO):
-            at = 0.0 if flight.envelope is None else flight.envelope.at
             last = 1 if flight.policy is None else flight.policy.max_attempts
-            since = flight.claim.job.run_at or at
-            waited = started - since if since else None
-            job = flight.claim.job
             self._lines.say(Line("started", flight.name, job.id, job.queue, job.attempt, last, waited))
 
     def ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
         """The backend knows how it ended."""
         self._flights.processed += 1
+        job = flight.claim.job
+        took = flight.ended_at - flight.begun_at if flight.begun_at else None
         if type(outcome) is Succeeded:
+            end = "succeeded"
             if settled is Settled.DONE and log.isEnabledFor(logging.INFO):
-                job, took = flight.claim.job, clock.monotonic() - flight.begun_at
-                line = Line("succeeded", flight.name, job.id, job.queue, job.attempt, seconds=round(took, 6))
+                line = Line(end, flight.name, job.id, job.queue, job.attempt, seconds=round(took or 0.0, 6))
                 self._lines.say(line)
         else:
-            self._ended_otherwise(flight, outcome)
+            end = self._ended_otherwise(flight, outcome)
         if settled is Settled.SUPERSEDED:
             # Rare, and somebody's duplicate execution or a cancellation that came first: worth a line each.
-            log.warning("job %s had a final record already; ours (%s) was dropped", flight.claim.job.id, outcome)
+            log.warning("job %s had a final record already; ours (%s) was dropped", job.id, outcome)
+            end = "superseded"
+        self._tally.of(flight.name, job.queue).ended(end, took)
 
-    def _ended_otherwise(self, flight: Flight, outcome: Outcome) -> None:
+    def _ended_otherwise(self, flight: Flight, outcome: Outcome) -> str:
+        """Say it; how it ended, in a word."""
         match outcome:
             case Discarded(record) if record.state is JobState.FAILED:
                 self._flights.failed += 1
-                why = (
-                    f"{record.error.type.rpartition('.')[2]}: {record.error.message}" if record.error else record.reason
-                )
-                self._say(logging.ERROR, "✗", flight, f"attempt {record.attempt}  {_line(why)}  → failed", "failed")
+                why, kind = record.reason, "rejected"
+                if record.error is not None:
+                    kind = record.error.type
+                    why = f"{kind.rpartition('.')[2]}: {record.error.message}"
+                self._tally.failed(flight.name, kind)
+                text = f"attempt {record.attempt}  {_line(why)}  → failed"
+                return self._say(logging.ERROR, "✗", flight, text, "failed")
             case Discarded(record):
-                self._say(logging.INFO, "·", flight, f"{record.state}: {_line(record.reason)}", str(record.state))
+                return self._say(logging.INFO, "·", flight, f"{record.state}: {_line(record.reason)}", record.state)
             case Retried(delay, _, error):
                 self._journal.attempt_failed(flight, error, delay)
+                self._tally.failed(flight.name, error.type)
                 why = f"{error.type.rpartition('.')[2]}: {_line(error.message)}"
                 text = f"attempt {error.attempt}  {why}  → retry in {span(delay)}"
-                self._say(logging.WARNING, "✗", flight, text, "retrying")
+                return self._say(logging.WARNING, "✗", flight, text, "retrying")
             case Released(delay, reason):
                 when = f" for {span(delay)}" if delay else ""
-                self._say(logging.INFO, "↩", flight, f"put back{when}: {_line(reason)}", "released")
+                return self._say(logging.INFO, "↩", flight, f"put back{when}: {_line(reason)}", "released")
             case Rejected(reason):
-                self._say(logging.ERROR, "✗", flight, f"{_line(reason)}  → dead letters", "rejected")
+                return self._say(logging.ERROR, "✗", flight, f"{_line(reason)}  → dead letters", "rejected")
             case _:
-                self._say(logging.DEBUG, "·", flight, "dropped: it had ended already", "dropped")
+                return self._say(logging.DEBUG, "·", flight, "dropped: it had ended already", "dropped")
 
-    def _say(self, level: int, sign: str, flight: Flight, text: str, event: str) -> None:
+    def _say(self, level: int, sign: str, flight: Flight, text: str, event: str) -> str:
+        """Say it; what was said, in a word."""
         job = flight.claim.job
         fields: dict[str, Any] = {
             "event": event,
@@ -84,9 +96,10 @@ class Report:
             "attempt": job.attempt,
         }
         if flight.begun_at:
-            fields["seconds"] = round(clock.monotonic() - flight.begun_at, 6)
+            fields["seconds"] = round(flight.ended_at - flight.begun_at, 6)
         self._lines.flush()
         log.log(level, FORM, sign, flight.name or "(unreadable)", job.id, text, extra=fields)
+        return event
 
 
 def _line(text: str) -> str:

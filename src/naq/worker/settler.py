@@ -77,6 +77,7 @@ class Settler:
         return None
 
     def _say_lost(self, flight: Flight, outcome: Outcome) -> None:
+        self._flights.tally.lost += 1
         if self._throttle.ready("lost") or log.isEnabledFor(logging.DEBUG):
             job = flight.claim.job
             log.warning(

@@ -13,6 +13,7 @@ from naq.worker.buffer.writer import EventWriter
 from naq.worker.flights import Flights
 from naq.worker.keeper import Keeper
 from naq.worker.presence import State
+from naq.worker.tally import Tally, snapshot
 from naq.worker.watchdog import Watchdog
 
 #: Seconds that the event loop may be blocked until the worker counts as not ready, and until it counts as dead: a
@@ -27,6 +28,20 @@ class Report(Struct, frozen=True):
     ready: bool
     detail: str
     facts: dict[str, Any] = {}
+
+
+class Numbers(Struct, frozen=True):
+    """What is counted and measured about a worker process.
+
+    Attributes:
+        tally: what was counted since it started.
+        gauges: what is so now, by name.
+        dropped: events dropped since it started, by kind.
+    """
+
+    tally: Tally
+    gauges: dict[str, float] = {}
+    dropped: dict[str, int] = {}
 
 
 class Vitals:
@@ -70,6 +85,28 @@ class Vitals:
         """Note that somebody told it to go, and pass that on (`when_dismissed`) before anything else happens."""
         self.dismissed = True
         self.when_dismissed()
+
+    def numbers(self) -> Numbers:
+        """What is counted and measured about the worker, right now."""
+        flights, events, renewed = self._flights, self.events, self._renewed_ago()
+        broker = Health(ready=False) if self._health is None else self._health()
+        return Numbers(
+            tally=Tally() if flights is None else snapshot(flights.tally),
+            gauges={
+                "ready": float(self.report().ready),
+                "concurrency": self._concurrency,
+                "running": 0 if flights is None else flights.running,
+                "unsettled": 0 if flights is None else len(flights) - flights.running,
+                "loop_lag": 0.0 if self._watchdog is None else self._watchdog.lag,
+                "claims_cached": broker.cached,
+                "claims_asked": broker.asked,
+                **({} if renewed is None else {"leases_renewed_ago": renewed}),
+                **({} if events is None else {
+                    "events_bytes": events.size, "events_capacity": events.capacity, "events_spilled": events.spilled,
+                }),
+            },
+            dropped={} if events is None else dict(events.dropped),
+        )  # fmt: skip
 
     def report(self) -> Report:
         """How the worker is, right now."""

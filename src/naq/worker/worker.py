@@ -57,8 +57,8 @@ class Worker:
         imports: modules whose functions may be run too, beside those of the app's settings; imported here and now.
         source: where the app is (``module:attribute``), for child processes. Default: they find each task's function
             by its module and name.
-        health: where ``/live`` and ``/ready`` are served: a port on every interface, or ``HOST:PORT``. Default:
-            nowhere.
+        health: where ``/live``, ``/ready`` and ``/metrics`` are served: a port on every interface, or ``HOST:PORT``.
+            Default: nowhere.
         max_jobs: jobs after which it retires; 0: never.
         max_memory: MiB of memory held over which it retires; 0: never.
         backend: what to claim from, instead of a connection of its own; it is opened, never closed.
@@ -187,7 +187,11 @@ class Worker:
             raise NaqException("this worker has run already; make another")
         self._main = asyncio.current_task()
         caution(self.config, "worker")
-        health = None if self._health is None else HealthServer(listen(str(self._health)), self.vitals.report)
+        health = (
+            None
+            if self._health is None
+            else HealthServer(listen(str(self._health)), self.vitals.report, lambda: {"": self.vitals.numbers()})
+        )
         self.health_port = 0 if health is None else health.port
         own = self._backend is None
         backend = from_url(self.config) if self._backend is None else self._backend

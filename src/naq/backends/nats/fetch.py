@@ -8,8 +8,10 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from naq import clock
-from naq.backends.base import Claim, Extended
+from naq.backends.base import Claim, Extended, Health
 from naq.backends.nats import messages, topology
 from naq.backends.nats.api import Message
 from naq.backends.nats.client.inbox import new_inbox
@@ -44,6 +46,15 @@ class Fetch(Session):
         self.link.on_up.append(self.puller.arrived)
         self.link.on_tick.append(self._tick)
         self.on_close.append(self.puller.arrived)
+
+    def health(self) -> Health:
+        """See `Session.health`; and what is asked for and delivered."""
+        known = super().health()
+        if not hasattr(self, "puller"):
+            return known
+        lanes = [lane for each in list(self.puller.lanes.values()) for lane in each]
+        cached, asked = sum(len(lane.buffer) for lane in lanes), sum(lane.outstanding for lane in lanes)
+        return replace(known, cached=cached, asked=asked)
 
     async def fetch(
         self,

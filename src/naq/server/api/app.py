@@ -31,6 +31,7 @@ from naq.server.api import (
     jobs,
     letters,
     live,
+    metrics,
     queues,
     schedules,
     settings,
@@ -53,6 +54,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     *(module.routes.router for module in _NOUNS),
     settings.pages.router,
     health.router,
+    metrics.routes.router,
 )
 _ABOUT: Final = (
     "What happened to every job, and what can be done about it. Errors are problems (RFC 9457) whose `code` is stable: "

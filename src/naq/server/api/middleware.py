@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 import time
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from naq._version import __version__
 from naq.job import new_id
+from naq.server.access.roles import Identity
 from naq.server.names import REQUEST_ID
 from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
@@ -36,7 +38,10 @@ SECURITY: Final = {
 }
 #: Bodies that are files: of any type, and as large as `max_artifact` lets them be.
 _STREAMED: Final = re.compile(r".*/api/v1/jobs/[^/]+/artifacts/[^/]+")
-_UNLIMITED: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_UNLIMITED: Final = frozenset({"/livez", "/readyz"})
+_METRICS: Final = "/metrics"
+#: Who asks for numbers from this machine, where `metrics_open` lets them.
+_SCRAPER: Final = Identity(name="metrics", role="viewer", how="off", key="metrics")
 
 
 class Envelope:
@@ -79,8 +84,10 @@ class Envelope:
                 raise
             await render(problem, Request(scope))(scope, receive, wrapped)
         finally:
-            took = (time.perf_counter() - begun) * 1000
-            log.debug("%s %s %s %d %.1f ms", request_id, scope["method"], scope["path"], status, took)
+            took = time.perf_counter() - begun
+            route = getattr(scope.get("route"), "path", "none")  # "none": what none answers is told apart by nobody
+            scope["app"].state.core.tally.request(scope["method"], route, status, took)
+            log.debug("%s %s %s %d %.1f ms", request_id, scope["method"], scope["path"], status, took * 1000)
 
 
 class Asker:
@@ -110,6 +117,8 @@ class Asker:
         await self._app(scope, receive, send)
 
     async def _identify(self, request: Request) -> Any:
+        if request.url.path == _METRICS and self._core.settings.metrics_open and _is_here(request):
+            return _SCRAPER
         try:
             return await self._core.identifier.identify(request)
         except Problem:
@@ -136,6 +145,13 @@ class Asker:
             return message
 
         return bounded
+
+
+def _is_here(request: Request) -> bool:
+    """Whether a program of this machine asks, and for itself: not a proxy for somebody else."""
+    if request.client is None or any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "Via")):
+        return False
+    return ipaddress.ip_address(request.client.host).is_loopback
 
 
 def _too_large(most: int) -> Problem:

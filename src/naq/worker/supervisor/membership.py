@@ -61,11 +61,11 @@ class Membership:
         while True:
             report = self._worker.vitals.report()
             vitals = self._worker.vitals
-            status = Status(report, vitals.retiring, vitals.dismissed)
             now = clock.monotonic()
-            news = (report.live, report.ready, report.detail, status.retiring)
+            news = (report.live, report.ready, report.detail, vitals.retiring)
             if news != told or now - told_at >= SPEAK:
                 told, told_at = news, now
+                status = Status(report, vitals.retiring, vitals.dismissed, vitals.numbers())
                 try:
                     with self._speaking:
                         self._link.sendall(line(status))

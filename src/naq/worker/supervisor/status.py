@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from naq.worker.vitals import Report
+from naq.worker.vitals import Numbers, Report
 
 #: The variable by which a supervisor tells a worker process that it has one, and its process id.
 VARIABLE: Final = "_NAQ_SUPERVISOR"
@@ -20,12 +20,14 @@ LOOK, SPEAK, SILENT = 1.0, 5.0, 15.0
 class Status(Struct, frozen=True):
     """How a worker process is; `retiring` is why it is about to end by itself.
 
-    `dismissed`: somebody told it to go (`naq.worker.orders`), and nobody is to take its place.
+    `dismissed`: somebody told it to go (`naq.worker.orders`), and nobody is to take its place. `numbers`: what it
+    counts, for the supervisor's ``/metrics``.
     """
 
     report: Report
     retiring: str = ""
     dismissed: bool = False
+    numbers: Numbers | None = None
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -15,7 +15,7 @@ from naq import clock
 from naq.worker.drain import within
 from naq.worker.processes.handle import describe_exit
 from naq.worker.supervisor.member import Member
-from naq.worker.vitals import Report
+from naq.worker.vitals import Numbers, Report
 
 log = logging.getLogger("naq.worker")
 
@@ -96,6 +96,12 @@ class Supervisor:
                 ],
             },
         )
+
+    def numbers(self) -> dict[str, Numbers]:
+        """What each of them said last that it counts, by its number."""
+        members = sorted(self._members, key=lambda member: member.number)
+        said = {str(member.number): member.status and member.status.numbers for member in members}
+        return {number: numbers for number, numbers in said.items() if numbers is not None}
 
     async def _until_loaded(self, member: Member, keeper: asyncio.Future[None]) -> None:
         loaded = asyncio.ensure_future(member.loaded.wait())

@@ -1,0 +1,1 @@
+"""``/metrics`` of the server: what it counted, what it knows, and what broker and database say when somebody asks."""
