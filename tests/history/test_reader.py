@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -151,6 +152,60 @@ def test_a_service_waits_out_a_database_that_is_down(tmp_path: Any, monkeypatch:
 
         asyncio.run(inside())
     assert BACKOFF[1] <= 30
+
+
+@pytest.mark.parametrize("why", ["locked", "full"])
+def test_a_service_waits_out_a_sqlite_that_cannot_be_written(
+    why: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program holds it for longer than one waits; the disk is full. What is there can be read meanwhile."""
+    monkeypatch.setattr("naq.server.ingest.service.BACKOFF", (0.01, 0.05))
+    monkeypatch.setattr("naq.server.store.engine.PATIENCE", 0.2)
+    path = tmp_path / "history.db"
+
+    async def main(rig: Rig) -> None:
+        ingest = Ingest(rig.backend, rig.store, rig.config)
+        await append(rig.backend, [ended(record()) for _ in range(50)])
+        task = asyncio.ensure_future(ingest.run())
+
+        async def begun() -> bool:
+            return await rig.count(jobs) == 50
+
+        await until(begun)
+        other = sqlite3.connect(path, isolation_level=None)
+        if why == "locked":
+            other.execute("BEGIN IMMEDIATE")
+        else:
+            await limit_pages(rig, other.execute("PRAGMA page_count").fetchone()[0])
+        await append(rig.backend, [ended(record()) for _ in range(5000)])
+
+        async def stands_still() -> bool:
+            return why in ingest.lag().problem
+
+        await until(stands_still)
+        assert await rig.count(jobs) < 5050
+        if why == "locked":
+            other.execute("ROLLBACK")
+        else:
+            await limit_pages(rig, 1_000_000)
+        other.close()
+
+        async def caught_up() -> bool:
+            return await rig.count(jobs) == 5050
+
+        await until(caught_up)
+        assert (await rig.rows(cursors))[0]["events"] == 5050
+        assert await counted(rig, "succeeded") == 5050
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(f"sqlite:///{path}", main)
+
+
+async def limit_pages(rig: Rig, most: int) -> None:
+    """As if the disk had room for so many pages; what is checked after each failure keeps being so."""
+    async with asyncio.timeout(30), rig.store.writing() as connection:
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
 
 
 def test_one_leads_and_another_takes_over(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
