@@ -137,7 +137,9 @@ def test_many_jobs_are_cancelled_by_a_filter_and_followed_live(served: Served, c
         begun = client.post("/api/v1/bulk-actions", json=which)
         assert (begun.status_code, begun.json()["total"]) == (202, {"value": 12, "relation": "exact"})
         told = next_event(stream, "bulk.progress", id=begun.json()["id"])
-        assert told["patch"]["done"] == 12
+        while told["patch"]["state"] == "running":
+            told = next_event(stream, "bulk.progress", id=begun.json()["id"])
+        assert told["patch"] == {"done": 12, "skipped": 0, "failed": 0, "state": "finished"}
     done = eventually(lambda: (found := client.get(begun.headers["Location"]).json())["state"] == "finished" and found)
     assert (done["done"], done["skipped"], done["failed"]) == (12, 0, 0)
     again = client.post(begun.headers["Location"] + "/abort")

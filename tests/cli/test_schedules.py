@@ -16,7 +16,7 @@ def test_a_schedule_from_its_making_to_its_end(naq: Naqs) -> None:
     assert "02:30" in made.out
     view = naq("schedules", "show", "nightly", "--json").json
     assert (view["task"], view["queue"], view["kwargs"]) == ("hello", "mail", {"name": "bob"})
-    assert (view["state"], view["missed"], view["source"]) == ("runs", "catch_up(3)", "run time")
+    assert (view["state"], view["missed"], view["source"]) == ("active", "catch_up(3)", "run time")
     assert view["tags"] == {"team": "ops", "schedule": "nightly"}
     assert len(view["next"]) == 5
     promised = naq("schedules", "preview", "nightly", "-n", "2", "--json").json

@@ -11,84 +11,30 @@ from msgspec import Struct
 
 from naq import clock
 from naq.cli.common import Common
-from naq.cli.output import ago, moment
+from naq.cli.output import ago
 from naq.codec.envelope import JSON, Envelope
-from naq.job import Priority
 from naq.schedules.cron import read_zone
-from naq.schedules.kept import Kept, tick_id
+from naq.schedules.kept import Kept
+from naq.schedules.shown import Shown, show_kept
 
-_SHOWN = 5  # runs to come, and runs that were, of one schedule
 
-
-class ScheduleView(Struct, frozen=True, kw_only=True):
+class ScheduleView(Shown, frozen=True, kw_only=True):
     """A schedule: ``naq schedules list|show``. `args` and `kwargs` are null where they are not shown, or not JSON."""
 
-    name: str
-    state: str
-    task: str
-    queue: str
-    priority: Priority
     when: str
-    words: str
-    cron: str
-    interval: int
-    tz: str
-    start: datetime | None
-    end: datetime | None
-    repeat: int | None
-    jitter: int
-    missed: str
-    overlap: str
-    source: str
-    next: list[datetime]
-    last: datetime | None
-    last_jobs: list[str]
-    runs: int
-    skipped: list[datetime]
-    note: str
-    changed_at: datetime | None
-    changed_by: str
-    tags: dict[str, str]
     args: Any
     kwargs: Any
 
     @classmethod
     def of(cls, kept: Kept, envelope: Envelope | None = None) -> ScheduleView:
         """`kept` as it is printed; with its arguments, where its opened job is given."""
-        from naq.codec.headers import read_tags
-
-        table, now = kept.table, clock.now()
-        past = [tick for tick in (*kept.past, *kept.ahead) if tick.due <= now]
-        readable = envelope is not None and envelope.codec == JSON
+        shown = show_kept(kept)
+        called = envelope if envelope is not None and envelope.codec == JSON else None
         return cls(
-            name=kept.name,
-            state="paused" if kept.paused else "ended" if kept.ended else "runs",
-            task=kept.template.task,
-            queue=kept.template.queue,
-            priority=kept.template.priority,
-            when=table.cron or f"every {timedelta(seconds=table.interval)}",
-            words=table.words,
-            cron=table.cron,
-            interval=table.interval,
-            tz=table.tz,
-            start=moment(table.start or 0.0),
-            end=moment(table.end or 0.0),
-            repeat=table.repeat,
-            jitter=table.jitter,
-            missed=table.policy,
-            overlap=table.overlap,
-            source=f"code of {kept.app}" if kept.app else "run time",
-            next=[clock.as_datetime(slot.due) for slot in kept.upcoming(now, _SHOWN)],
-            last=moment(past[-1].due if past else 0.0),
-            last_jobs=[tick_id(kept.name, tick) for tick in past[-_SHOWN:]],
-            runs=kept.count - sum(tick.due > now for tick in kept.ahead),
-            skipped=[clock.as_datetime(at) for at in kept.skips if at > now],
-            note="" if kept.paused is None else kept.paused.note,
-            changed_at=moment(kept.changed_at),
-            changed_by=kept.changed_by,
-            tags=read_tags(kept.template.headers),
-            args=msgspec.json.decode(envelope.args) if envelope is not None and readable else None,
-            kwargs=msgspec.json.decode(envelope.kwargs) if envelope is not None and readable else None,
+            **msgspec.structs.asdict(shown),
+            when=shown.cron or f"every {timedelta(seconds=shown.interval)}",
+            args=None if called is None else msgspec.json.decode(called.args),
+            kwargs=None if called is None else msgspec.json.decode(called.kwargs),
         )
 
 

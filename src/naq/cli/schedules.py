@@ -155,7 +155,7 @@ def resume(names: Names, /, *, common: Common = DEFAULT) -> int:
             return moves.resume(kept, now, by=who()) if kept.paused else moves.Step(kept)
 
         await acts.change(name, move)
-        return "runs"
+        return "active"
 
     return _each(common, names, act)
 

@@ -5,179 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import msgspec
-from fastapi import Header, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from fastapi import Query, Request, Response
 
 from naq import clock
-from naq.codec.envelope import JSON
-from naq.codec.headers import read_tags
-from naq.job import Priority
+from naq.backends.base import Backend
 from naq.scheduler.acts import Acts
 from naq.scheduler.handle import Schedules, make_template
 from naq.schedules import moves
-from naq.schedules.kept import Kept, tick_id
+from naq.schedules.kept import Kept, Template
 from naq.schedules.moves import Step
-from naq.schedules.timetable import Overlap, Timing, read_timetable
+from naq.schedules.timetable import read_timetable
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
 from naq.server.api.lists import Cursor, Limit, sliced
-from naq.server.api.models import Done, Given, Model, Moment, Page, at_seconds
+from naq.server.api.models import Done, Page
 from naq.server.api.routes import BROKER, Routes
+from naq.server.api.schedule_views import (
+    NOTED,
+    Backfill,
+    Filled,
+    NewSchedule,
+    PauseNote,
+    ScheduleEdit,
+    ScheduleView,
+    Slots,
+    When,
+    called_with,
+    etag,
+    show,
+)
+from naq.server.api.versions import CHANGED, IfMatch, check_version
 from naq.server.core import Core
-from naq.server.names import ScheduleName, Task, Token
+from naq.server.names import ScheduleName
 from naq.server.problems import Problem, wrong
 
 routes = Routes("schedules")
-_SHOWN = 5  # runs to come, and runs that were
 _ONE = ("not_found", *BROKER)
-_CHANGE = (*_ONE, "version_conflict", "precondition_required")
-IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200, description="The ETag of what is changed.")]
-Seconds = Annotated[int, Field(ge=0, le=366 * 86400)]
-
-
-class When(Given):
-    """When it fires; `cron` or `every_s` is needed in a new one."""
-
-    cron: Annotated[str | None, Field(max_length=200, examples=["0 3 * * *"])] = None
-    every_s: Annotated[int | None, Field(ge=1, le=366 * 86400)] = None
-    tz: Annotated[str | None, Field(max_length=64, examples=["Europe/Berlin"])] = None
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
-    repeat: Annotated[int | None, Field(ge=1, le=1_000_000_000)] = None
-    jitter_s: Seconds | None = None
-    missed: Annotated[str | None, Field(max_length=20, examples=["latest"])] = None
-    overlap: Overlap | None = None
-
-    def timing(self) -> Timing:
-        """What was given, as the library has it."""
-        given: dict[str, Any] = self.model_dump(exclude_unset=True, include=set(When.model_fields))
-        for ours, theirs in (("every_s", "interval"), ("jitter_s", "jitter")):
-            if ours in given:
-                given[theirs] = given.pop(ours)
-        may_be_none = {"start", "end", "repeat"}
-        found: Any = {name: value for name, value in given.items() if value is not None or name in may_be_none}
-        return found
-
-
-class NewSchedule(When):
-    """A schedule to make."""
-
-    name: Token = Field(examples=["nightly"])
-    task: Task = Field(examples=["shop.tasks:report"])
-    args: list[Any] = Field(default=[], examples=[[]])
-    kwargs: dict[str, Any] = Field(default={}, examples=[{"kind": "full"}])
-    queue: Token | None = None
-    priority: Priority | None = None
-    tags: dict[Token, Annotated[str, Field(max_length=256)]] = Field(default={}, max_length=32)
-
-
-class ScheduleView(Model):
-    """A schedule. `args` and `kwargs` are redacted, and null in lists; `version` is its ETag."""
-
-    name: str
-    state: str
-    task: str
-    queue: str
-    priority: Priority
-    cron: str
-    every_s: int
-    tz: str
-    words: str
-    start: Moment | None
-    end: Moment | None
-    repeat: int | None
-    jitter_s: int
-    missed: str
-    overlap: Overlap
-    source: str
-    next: list[Moment]
-    last_at: Moment | None
-    last_jobs: list[str]
-    runs: int
-    skipped: list[Moment]
-    note: str
-    changed_at: Moment | None
-    changed_by: str
-    tags: dict[str, str]
-    version: str
-    args: Any = None
-    kwargs: Any = None
-
-
-class Slots(Model):
-    """When it would fire, and what that is in words."""
-
-    words: str
-    next: list[Moment]
-
-
-class Backfill(Given):
-    """Which slots to fill, and how fast."""
-
-    start: AwareDatetime
-    end: AwareDatetime
-    rate: Annotated[float | None, Field(gt=0, le=1000)] = None
-
-
-class Filled(Model):
-    """The jobs of a backfill; with `dry_run` those that would be made."""
-
-    count: int
-    jobs: list[str]
-    audit_id: str
-
-
-class PauseNote(Given):
-    """Why, for others."""
-
-    note: str = Field(default="", max_length=200)
-
-
-def show(kept: Kept, core: Core, acts: Acts | None = None) -> ScheduleView:
-    """As it is shown; with its arguments where `acts` can read them."""
-    table, now = kept.table, clock.now()
-    past = [tick for tick in (*kept.past, *kept.ahead) if tick.due <= now]
-    args: Any = None
-    kwargs: Any = None
-    if acts is not None and (envelope := acts.jobs.envelope(kept)).codec == JSON:
-        args = core.redact(msgspec.json.decode(envelope.args), "args")
-        kwargs = core.redact(msgspec.json.decode(envelope.kwargs), "kwargs")
-    return ScheduleView(
-        name=kept.name,
-        state="paused" if kept.paused else "ended" if kept.ended else "active",
-        task=kept.template.task,
-        queue=kept.template.queue,
-        priority=kept.template.priority,
-        cron=table.cron,
-        every_s=table.interval,
-        tz=table.tz,
-        words=table.words,
-        start=at_seconds(table.start or 0.0),
-        end=at_seconds(table.end or 0.0),
-        repeat=table.repeat,
-        jitter_s=table.jitter,
-        missed=table.policy,
-        overlap=table.overlap,
-        source=f"code of {kept.app}" if kept.app else "run time",
-        next=[clock.as_datetime(slot.due) for slot in kept.upcoming(now, _SHOWN)],
-        last_at=at_seconds(past[-1].due if past else 0.0),
-        last_jobs=[tick_id(kept.name, tick) for tick in past[-_SHOWN:]],
-        runs=kept.count - sum(tick.due > now for tick in kept.ahead),
-        skipped=[clock.as_datetime(when) for when in kept.skips if when > now],
-        note="" if kept.paused is None else kept.paused.note,
-        changed_at=at_seconds(kept.changed_at),
-        changed_by=kept.changed_by,
-        tags=read_tags(kept.template.headers),
-        version=etag(kept),
-        args=args,
-        kwargs=kwargs,
-    )
-
-
-def etag(kept: Kept) -> str:
-    """What changes whenever a person changes it, and not when it fires."""
-    return f'"{kept.generation}-{len(kept.skips)}-{int(kept.paused is not None)}"'
+_CHANGE = (*_ONE, *CHANGED)
 
 
 @routes.add(
@@ -213,7 +77,9 @@ async def create(request: Request, response: Response, new: NewSchedule, dry_run
     table = read_timetable(f"schedule {new.name}", new.timing())
     async with core.asking() as backend:
         known = await core.caller.know(backend, new.task)
-        call = known.call(new.args, new.kwargs, queue=new.queue, priority=new.priority, tags=new.tags)
+        call = known.call(
+            new.args, new.kwargs, queue=new.queue, priority=new.priority, tags=new.tags, expires_in=new.expires_in_s
+        )
         acts = Acts(backend, core.config)
         template = make_template(new.name, call, acts.jobs)
         if dry_run:
@@ -241,22 +107,41 @@ async def get_schedule(request: Request, response: Response, name: ScheduleName)
 
 
 @routes.add(
-    "PATCH", "/schedules/{name}", "editSchedule", "Change when a schedule fires", role="admin", problems=_CHANGE
+    "PATCH", "/schedules/{name}", "editSchedule", "Change a schedule", role="admin", problems=(*_CHANGE, "wrong_state")
 )
 async def edit(
-    request: Request, response: Response, name: ScheduleName, when: When, match: IfMatch = None
+    request: Request, response: Response, name: ScheduleName, given: ScheduleEdit, match: IfMatch = None
 ) -> ScheduleView:
-    """What is not given stays. Jobs that are not due yet follow. One that code declares stays so until that changes."""
-    timing = when.timing()
-    if not timing:
+    """When it fires, what it runs, or both; jobs that are not due yet follow.
+
+    One that code declares stays so until its declaration changes.
+    """
+    if not given.model_fields_set:
         raise wrong("", "nothing to change was given")
+    core, timing = core_of(request), given.timing()
+    async with core.asking() as backend:
+        acts = Acts(backend, core.config)
+        call = await _other_call(core, backend, acts, await acts.get(name), given) if given.calls else None
 
     def move(kept: Kept, now: float) -> Step:
-        return moves.change(
-            kept, now, table=read_timetable(f"schedule {name}", timing, base=kept.table), by=identity_of(request).name
-        )
+        template = acts.jobs.reshaped(kept, call, **given.shape) if call or given.shape else None
+        table = read_timetable(f"schedule {name}", timing, base=kept.table) if timing else None
+        return moves.change(kept, now, template=template, table=table, by=identity_of(request).name)
 
     return await _change(request, response, name, match, move)
+
+
+async def _other_call(core: Core, backend: Backend, acts: Acts, kept: Kept, given: ScheduleEdit) -> Template:
+    """What it calls from now on; arguments that are not given stay, and all have to fit the task."""
+    there = called_with(kept, acts)
+    if there is None and (given.args is None or given.kwargs is None):
+        raise Problem(
+            "wrong_state", "its arguments are pickled: give both args and kwargs", params={"state": "pickled"}
+        )
+    args, kwargs = there or ((), {})
+    known = await core.caller.know(backend, given.task or kept.template.task)
+    call = known.call(args if given.args is None else given.args, kwargs if given.kwargs is None else given.kwargs)
+    return make_template(kept.name, call, acts.jobs)
 
 
 @routes.add("DELETE", "/schedules/{name}", "deleteSchedule", "Remove a schedule", role="admin", problems=_CHANGE)
@@ -266,7 +151,7 @@ async def delete(request: Request, name: ScheduleName, match: IfMatch = None) ->
     async with core.asking() as backend:
         acts = Acts(backend, core.config)
         kept = await acts.get(name)
-        _check(kept, match)
+        check_version(match, etag(kept))
         done = await acts.delete(name)
     entry = note(request, before={"task": kept.template.task, "cron": kept.table.cron, "every_s": kept.table.interval})
     return Done(id=name, done=done, outcome="deleted", audit_id=entry)
@@ -331,41 +216,13 @@ async def _change(
     before: dict[str, Any] = {}
 
     def checked(kept: Kept, now: float) -> Step:
-        _check(kept, match)
-        before.update(show(kept, core).model_dump(mode="json", include=_NOTED))
+        check_version(match, etag(kept))
+        before.update(show(kept, core).model_dump(mode="json", include=NOTED))
         return move(kept, now)
 
     async with core.asking() as backend:
         acts = Acts(backend, core.config)
         view = show(await acts.change(name, checked), core, acts)
     response.headers["ETag"] = view.version
-    note(request, before=before, after=view.model_dump(mode="json", include=_NOTED))
+    note(request, before=before, after=view.model_dump(mode="json", include=NOTED))
     return view
-
-
-_NOTED = {
-    "state",
-    "cron",
-    "every_s",
-    "tz",
-    "start",
-    "end",
-    "repeat",
-    "jitter_s",
-    "missed",
-    "overlap",
-    "note",
-    "skipped",
-}
-
-
-def _check(kept: Kept, match: str | None) -> None:
-    """Refuse a change of another version than the one that is there.
-
-    Raises:
-        Problem: ``precondition_required``, or ``version_conflict`` with the version that is there.
-    """
-    if match is None:
-        raise Problem("precondition_required", headers={"ETag": etag(kept)})
-    if match != "*" and etag(kept) not in [each.strip() for each in match.split(",")]:
-        raise Problem("version_conflict", params={"version": etag(kept)}, headers={"ETag": etag(kept)})

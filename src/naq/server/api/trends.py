@@ -164,7 +164,7 @@ async def get_overview(request: Request, window_s: Window = 3600) -> Overview:
     )  # fmt: skip
 
 
-@routes.add("GET", "/search", "search", "Find something by its name or id", problems=BROKER)
+@routes.add("GET", "/search", "search", "Find something by its name or id")
 async def search(
     request: Request,
     q: Annotated[

@@ -44,7 +44,8 @@ def as_problem(error: Exception) -> Problem | None:  # noqa: PLR0911 - one a kin
         case naq.PayloadTooLarge():
             return Problem("body_too_large", str(error))
         case naq.NaqConnectionError():
-            return Problem("broker_unavailable", str(error), headers={"Retry-After": _AGAIN})
+            away = {"part": "broker"}  # as the breaker says it
+            return Problem("broker_unavailable", str(error), params=away, headers={"Retry-After": _AGAIN})
         case naq.NaqBackpressureError():
             return Problem("broker_full", str(error), headers={"Retry-After": _AGAIN})
         case naq.RateLimited():
