@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette_compress import CompressMiddleware
+from starlette_compress import CompressMiddleware, remove_compress_type
 
 from naq._version import __version__
 from naq.config import Config
@@ -90,6 +90,8 @@ def make_app(config: Config, server: ServerConfig) -> FastAPI:
     for kind in (HTTPException, RequestValidationError, Problem):
         app.add_exception_handler(kind, cast("Any", _answer))
     app.add_middleware(Asker, core=core)  # the last one added is the outermost
+    # A compressor for each who watches costs hundreds of KiB, and what is told is a few hundred bytes at a time.
+    remove_compress_type("text/event-stream")
     app.add_middleware(CompressMiddleware)
     app.add_middleware(Envelope)
     complete(app)
