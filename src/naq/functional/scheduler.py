@@ -14,11 +14,8 @@ from naq.config.fields import hide_credentials
 from naq.connections import settings
 from naq.exceptions import ConfigurationError, NaqException
 from naq.names import MAX_TOKEN, check_token
-from naq.worker.connecting import open_for_ever
-from naq.worker.drain import within
+from naq.worker.connecting import connected
 from naq.worker.leading import RENEW, SCHEDULER, Leading
-from naq.worker.lifeline import FAREWELL
-from naq.worker.throttle import Throttle
 from naq.worker.timekeeper import POLL, Timekeeper, declaring
 
 if TYPE_CHECKING:
@@ -106,26 +103,19 @@ class Scheduler:
             keeping = self._leading = Leading(backend, self.instance_id, duties, renew=min(RENEW, self._poll))
         services = [keeping] if self._app is None else [keeping, declaring(backend, self._config, self._app)]
         url = hide_credentials(self._config.broker_url)
-        try:
-            opening = asyncio.ensure_future(open_for_ever(backend, [], Throttle(), url=url))
-            await within(opening, self._stop, timeout=None)
-            if opening.cancelled():
+        async with connected(backend, self._stop, url=url) as is_open:
+            if not is_open:
                 return
-            opening.result()
             log.info("scheduler %s keeps the schedules at %s", self.instance_id, url)
             self._running = True
-            for service in services:
-                service.start()
-            await self._stop.wait()
-        finally:
-            self._running = False
-            for service in services:
-                await service.stop()
             try:
-                async with asyncio.timeout(FAREWELL):
-                    await backend.close()
-            except (NaqException, TimeoutError) as error:
-                log.debug("could not say goodbye: %s", error)
+                for service in services:
+                    service.start()
+                await self._stop.wait()
+            finally:
+                self._running = False
+                for service in services:
+                    await service.stop()
 
 
 def _own_id() -> str:

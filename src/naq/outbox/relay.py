@@ -10,16 +10,12 @@ from naq.backends import from_url
 from naq.config.fields import hide_credentials
 from naq.exceptions import NaqException
 from naq.outbox.hosted import Relaying
-from naq.worker.connecting import open_for_ever
-from naq.worker.drain import within
-from naq.worker.throttle import Throttle
+from naq.worker.connecting import connected
 
 if TYPE_CHECKING:
     from naq.outbox.outbox import Outbox
 
 log = logging.getLogger("naq.outbox")
-
-FAREWELL: Final = 2.0  # seconds that closing the connection may take
 
 
 class Relay:
@@ -51,22 +47,13 @@ class Relay:
         self._ran = True
         config = self._outbox.app.config
         backend, url = from_url(config), hide_credentials(config.broker_url)
-        service: Relaying | None = None
-        try:
-            opening = asyncio.ensure_future(open_for_ever(backend, [], Throttle(), url=url))
-            await within(opening, self._stop, timeout=None)
-            if opening.cancelled():
+        async with connected(backend, self._stop, url=url) as is_open:
+            if not is_open:
                 return
-            opening.result()
             service = Relaying(self._outbox, backend)
             log.info("relaying %s in %s to %s", self._outbox.table, self._outbox.database.where, url)
-            service.start()
-            await self._stop.wait()
-        finally:
-            if service is not None:
-                await service.stop()
             try:
-                async with asyncio.timeout(FAREWELL):
-                    await backend.close()
-            except (NaqException, TimeoutError) as error:
-                log.debug("could not say goodbye: %s", error)
+                service.start()
+                await self._stop.wait()
+            finally:
+                await service.stop()

@@ -187,11 +187,6 @@ def check_limits(call: Call[Any]) -> None:
     )
 
 
-def is_of(name: str, headers: Mapping[str, str]) -> bool:
-    """Whether a job with these headers was made by the schedule `name`."""
-    return headers.get(f"{TAG}{SCHEDULE_TAG}") == name
-
-
 def _id_of(name: str) -> str:
     """The job id under which what a schedule repeats is sealed; no job has it."""
     return f"schedule-{short_name(name)}"

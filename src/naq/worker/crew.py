@@ -22,6 +22,7 @@ from naq.limits.limiter import Limiter
 from naq.scheduler.gate import Gate
 from naq.worker.admission import Renewer
 from naq.worker.buffer.writer import EventWriter
+from naq.worker.connecting import FAREWELL
 from naq.worker.describing import Describing
 from naq.worker.dispatching import Dispatching, handling
 from naq.worker.drain import drain
@@ -35,7 +36,7 @@ from naq.worker.judge import Judge
 from naq.worker.keeper import Keeper
 from naq.worker.layers import layered
 from naq.worker.leading import LEADER, SCHEDULER, Leading
-from naq.worker.lifeline import FAREWELL, Lifeline
+from naq.worker.lifeline import Lifeline
 from naq.worker.listener import Listener
 from naq.worker.noting import Noting
 from naq.worker.orders import Order, Orders

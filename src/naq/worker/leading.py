@@ -9,8 +9,7 @@ from typing import Final
 
 from naq import clock
 from naq.backends.base import Registry
-from naq.exceptions import NaqException
-from naq.worker.lifeline import FAREWELL
+from naq.worker.connecting import farewell
 from naq.worker.service import Service
 
 log = logging.getLogger("naq.worker")
@@ -79,9 +78,6 @@ class Leading(Service):
             await self._lay_down(name)
         if not ran:
             return
-        try:
-            async with asyncio.timeout(FAREWELL):
-                # All of them: a round that was cut short may have won one that we never heard of.
-                await asyncio.gather(*(self._registry.resign(name, self._holder) for name in self._duties))
-        except (NaqException, TimeoutError) as error:  # the leases run out by themselves
-            log.debug("could not resign: %s", error)
+        # All of them: a round that was cut short may have won one that we never heard of.
+        said = asyncio.gather(*(self._registry.resign(name, self._holder) for name in self._duties))
+        await farewell("resign", said)  # the leases run out by themselves

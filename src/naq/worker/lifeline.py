@@ -10,19 +10,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from naq.backends.base import Backend
 from naq.exceptions import NaqException
-from naq.worker.connecting import open_for_ever
+from naq.worker.connecting import farewell, open_for_ever
 from naq.worker.presence import Presence, State
 from naq.worker.service import Service
 from naq.worker.throttle import Throttle
 
 log = logging.getLogger("naq.worker")
-
-#: Seconds for each farewell (unregister, close): a broker that is gone must not keep a worker from ending.
-FAREWELL: Final = 2.0
 
 Crew = Callable[[Backend], tuple[Presence, Sequence[Service]]]
 
@@ -136,22 +132,11 @@ class Lifeline:
             await asyncio.wait([opening, stopped])
             for service in reversed(services):
                 await service.stop()
-            await self._farewell(backend)
+            if self._presence is not None:
+                await farewell("unregister", self._presence.leave())  # its registration runs out by itself
+            await farewell("close the lifeline's connection", backend.close())
             for service in self._first:
                 await service.stop()
-
-    async def _farewell(self, backend: Backend) -> None:
-        try:
-            async with asyncio.timeout(FAREWELL):
-                if self._presence is not None:
-                    await self._presence.leave()
-        except (NaqException, TimeoutError) as error:  # its registration runs out by itself
-            log.debug("could not unregister: %s", error)
-        try:
-            async with asyncio.timeout(FAREWELL):
-                await backend.close()
-        except (NaqException, TimeoutError) as error:
-            log.debug("could not close the lifeline's connection: %s", error)
 
     def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
         def tell() -> None:

@@ -18,11 +18,10 @@ from naq.codec.caution import caution
 from naq.config.fields import hide_credentials
 from naq.exceptions import ConfigurationError, NaqException
 from naq.names import MAX_TOKEN, check_token
-from naq.worker.connecting import open_for_ever
+from naq.worker.connecting import farewell, open_for_ever
 from naq.worker.crew import Crew
 from naq.worker.drain import within
 from naq.worker.health import HealthServer, listen
-from naq.worker.lifeline import FAREWELL
 from naq.worker.loader import import_named
 from naq.worker.orders import Order
 from naq.worker.processes.source import Source, check_reachable
@@ -202,7 +201,7 @@ class Worker:
         finally:
             await crew.lifeline.stop()
             if own:
-                await _close(backend)
+                await farewell("close the connection", backend.close())
 
     def assemble(self, backend: Backend, *, first: Sequence[Service] = ()) -> Crew:
         """The services of a run on `backend`, not started; for `run`, and for tests (`Crew.run_due`)."""
@@ -262,14 +261,6 @@ class Worker:
     def _torn_down(self) -> bool:
         """Whether somebody cancels the whole program, this worker's jobs among it."""
         return self._main is not None and self._main.cancelling() > 0
-
-
-async def _close(backend: Backend) -> None:
-    try:
-        async with asyncio.timeout(FAREWELL):
-            await backend.close()
-    except (NaqException, TimeoutError) as error:
-        log.debug("could not close the connection: %s", error)
 
 
 def _default_name() -> str:
