@@ -1,4 +1,4 @@
-"""Several queues: each task says where its jobs wait, one worker serves them all, and a job may go elsewhere.
+"""Several queues: each task says where its jobs wait, one worker serves them all, and jobs may go elsewhere.
 
 Prints:
 
@@ -6,7 +6,9 @@ Prints:
     reports 55
     mail sent to ada
     reports sent to the boss
-    purged: 2
+    moved 2
+    moved mail sent to somebody
+    purged: 3
 """
 
 import asyncio
@@ -43,9 +45,15 @@ async def main() -> None:
         print("reports", await moved.result(timeout=10))
 
         # A worker serves the queues of its app's tasks, unless it is told which: naq worker queues.py -q images,idle
-        for _ in range(2):
+        idle = Queue("idle", app=app)
+        waiting = await send.options(queue="idle").enqueue("somebody")
+        for _ in range(4):
             await send.options(queue="idle").enqueue("nobody")
-        print("purged:", await Queue("idle", app=app).purge())
+
+        # Those that have waited longest first; in a shell: naq queues move idle mail --limit 2
+        print("moved", await idle.move("mail", limit=2))
+        print("moved mail", await waiting.result(timeout=10))
+        print("purged:", await idle.purge())
 
 
 if __name__ == "__main__":

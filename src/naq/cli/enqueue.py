@@ -38,7 +38,7 @@ def enqueue(
     Exit code with --wait or --follow: 0 succeeded, 1 failed, 7 took too long.
 
     Example: naq enqueue send_mail to=a@b.c count=3 --in 5m --tag team=shop
-    Example: naq enqueue hello '{"name": "world"}' --wait --timeout 30s
+    Example: naq enqueue tasks.hello '{"name": "world"}' --wait --timeout 30s
 
     Args:
         task: The name of the task.
