@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from naq import clock
 from naq.backends.base import RECORD_TTL, CancelResult, Settled, Signal
 from naq.backends.nats import messages
-from naq.backends.nats.find import Place
+from naq.backends.nats.find import Place, view
 from naq.backends.nats.signals import Signals
-from naq.codec.headers import read_tags
-from naq.codec.peek import peek
 from naq.job import JobRecord, JobState
 from naq.names import check_token
 
@@ -65,22 +65,7 @@ class Cancel(Signals):
 
 
 def _record(place: Place) -> JobRecord:
-    job, said = place.job, peek(place.job.payload)
-    return JobRecord(
-        id=job.id,
-        state=JobState.CANCELLED,
-        queue=job.queue,
-        priority=job.priority,
-        task=said.task,
-        run=job.run,
-        attempt=job.attempt,
-        errors=said.errors,
-        enqueued_at=said.at,
-        finished_at=clock.now(),
-        reason="cancelled before it ran",
-        tags=read_tags(job.headers),
-        parent=said.parent,
-        root=said.root,
-        after=said.waits_for,
-        expires_at=said.expires_at or 0.0,
+    reason = "cancelled before it ran"
+    return replace(
+        view(place), state=JobState.CANCELLED, finished_at=clock.now(), reason=reason, run_at=0.0, key="", limits=[]
     )
