@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette_compress import CompressMiddleware, remove_compress_type
 
 from naq._version import __version__
@@ -100,4 +101,15 @@ def make_app(config: Config, server: ServerConfig) -> FastAPI:
 
 async def _answer(request: Request, error: Exception) -> Response:
     problem = as_problem(error)
+    if problem is not None and problem.kind.code == "method_not_allowed":
+        problem.headers["Allow"] = ", ".join(_allowed(request))
     return render(Problem("internal") if problem is None else problem, request)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes of an address; Starlette names those of the first alone."""
+    found: set[str] = set()
+    for route in (route for router in ROUTERS for route in router.routes):
+        if isinstance(route, Route) and route.path_regex.match(request.url.path):
+            found |= route.methods or set()
+    return sorted(found)
