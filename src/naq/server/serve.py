@@ -57,9 +57,11 @@ class Serving:
         class Server(uvicorn.Server):
             """Lets those who watch go first: their streams would keep it from ending."""
 
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+                # Not uvicorn's own, which raises the signal once more at the end: who stops as asked ends with 0.
                 core.retire()
-                super().handle_exit(sig, frame)
+                self.force_exit = self.should_exit
+                self.should_exit = True
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
