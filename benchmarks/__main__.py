@@ -38,7 +38,8 @@ MARK, END = "<!-- results -->", "<!-- end of results -->"
 MEASURES = (
     "enqueue", "drain", "latency", "memory", "backlog", "delays", "idle", "outbox", "import", "cli", "ingest", "sse",
 )  # fmt: skip
-OURS = ("ingest", "history", "sse")  # there is nothing to compare them with: --only names databases
+#: There is nothing to compare them with: they need no peers, and --only names databases.
+OURS = ("delays", "outbox", "import", "cli", "ingest", "history", "sse")
 LONG = ("history",)  # some ten minutes for each database: not among all
 
 

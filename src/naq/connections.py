@@ -45,6 +45,23 @@ class Host(Protocol):
         ...
 
 
+class Held:
+    """A host over a backend that is open already and somebody else's: nothing runs around an enqueue."""
+
+    def __init__(self, backend: Backend, config: Config) -> None:
+        self.config: Final = config
+        self._backend: Final = backend
+
+    @property
+    def around_enqueue(self) -> None:
+        """Nothing."""
+        return
+
+    async def connect(self) -> Backend:
+        """The backend."""
+        return self._backend
+
+
 class Hosted(Protocol):
     """What a worker runs beside its jobs, from its start to its end."""
 

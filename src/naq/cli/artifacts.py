@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from naq.cli.common import DEFAULT, Common, read_config, say, talk
 from naq.cli.errors import NotFoundError, UsageError
-from naq.cli.held import Held
 from naq.cli.jobs import get
 from naq.cli.output import Column, ago, moment, print_rows
 from naq.config.suggest import hint
@@ -46,6 +45,8 @@ def artifacts(job_id: str, /, *, common: Common = DEFAULT) -> None:
     config = read_config(common)
 
     async def act(backend: Backend) -> list[ArtifactView]:
+        from naq.connections import Held
+
         await get(backend, job_id)
         return [_view(artifact) for artifact in await read_artifacts(Held(backend, config), job_id)]
 
@@ -80,6 +81,8 @@ def download(
         raise UsageError(f"{name} exists; say where to with --output")
 
     async def act(backend: Backend) -> Path | None:
+        from naq.connections import Held
+
         await get(backend, job_id)
         found = {each.name: each for each in await read_artifacts(Held(backend, config), job_id)}
         artifact = found.get(name)

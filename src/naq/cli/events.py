@@ -15,7 +15,6 @@ from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, read_config, say, talk
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
-from naq.cli.held import Held
 from naq.cli.output import Column, moment, print_rows
 from naq.cli.text import plain
 from naq.cli.views import Change
@@ -81,6 +80,8 @@ def publish(
     config = read_config(common)
 
     async def act(backend: Backend) -> str:
+        from naq.connections import Held
+
         return await EventType[Any](name, Any, Held(backend, config)).publish(value, key=key, event_id=event_id)
 
     done = talk(config, act)

@@ -13,7 +13,6 @@ from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, sa
 from naq.cli.edit import Arguments, edited, given
 from naq.cli.errors import ConflictError
 from naq.cli.exits import Exit
-from naq.cli.held import Held
 from naq.cli.jobs import get
 from naq.cli.values import read_duration, read_moment, read_tags
 from naq.cli.views import Change
@@ -82,6 +81,7 @@ def edit(
     tasks = _tasks(common)
 
     async def act(backend: Backend) -> Change:
+        from naq.connections import Held
         from naq.handle.edit import edit_job
 
         host, dry = Held(backend, config), consent.dry_run

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from naq.cli.common import DEFAULT, Common, read_config, talk
 from naq.cli.errors import UsageError
-from naq.cli.held import Held
 from naq.cli.jobs import get
 from naq.cli.output import moment
 from naq.cli.text import plain
@@ -60,6 +59,8 @@ def logs(
     least, config = logging.getLevelNamesMapping()[level.upper()], read_config(common)
 
     async def act(backend: Backend) -> None:
+        from naq.connections import Held
+
         await get(backend, job_id)  # says so where there is no such job
         attempt = 0
         async for line in read_logs(Held(backend, config), job_id, follow=follow, tail=tail):

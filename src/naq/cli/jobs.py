@@ -14,7 +14,6 @@ from naq.cli.common import read_config as settings_of
 from naq.cli.errors import NotFoundError
 from naq.cli.exits import Exit
 from naq.cli.filters import NONE, Filter, find, read, say_nothing_fits
-from naq.cli.held import Held
 from naq.cli.job_text import COLUMNS, describe
 from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
@@ -170,6 +169,7 @@ async def _inside(backend: Backend, config: Config, job_id: str) -> InsideView |
 
 async def look_inside(backend: Backend, config: Config, job_id: str) -> InsideView | None:
     """What the code inside a job has reported and kept; None where that is nothing."""
+    from naq.connections import Held
     from naq.inside import reading
 
     host = Held(backend, config)

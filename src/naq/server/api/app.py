@@ -29,6 +29,7 @@ from naq.server.api import (
     health,
     incidents,
     job_actions,
+    job_edit,
     jobs,
     letters,
     live,
@@ -47,8 +48,8 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, finding, jobs, job_actions, bulk, artifacts, errors, queues, tasks, schedules, workers, letters, trends,
-    alert_rules, alert_channels, incidents, live, access, settings,
+    enqueue, finding, jobs, job_actions, job_edit, bulk, artifacts, errors, queues, tasks, schedules, workers, letters,
+    trends, alert_rules, alert_channels, incidents, live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -336,10 +336,11 @@ def _measure(row: JobRow, enqueued: int = 0) -> None:
 
 
 def set_tags(changes: Changes, row: JobRow, tags: dict[str, str]) -> None:
-    """Tag a row; found by its tags are those that had none."""
-    if row.tags is None:
+    """Tag a row; it is found by all tags that it ever had."""
+    text = clean(_encode(tags).decode())
+    if row.tags != text:
         changes.tags += [(clean(name, 200), clean(value, 500), row.created_at, row.id) for name, value in tags.items()]
-    row.tags = clean(_encode(tags).decode())
+    row.tags = text
 
 
 def short_json(text: str) -> str:

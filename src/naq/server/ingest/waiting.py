@@ -165,8 +165,8 @@ def fold_waiting(changes: Changes, spec: JobSpec, now: int, *, hide: Hide | None
     ranked_at = now if spec.claims else created
     ours = rank(spec.run, spec.attempt)
     row, is_new = start_row(changes, spec.id, spec.queue, created)
-    if row.args is None:
-        row.args = arguments(spec, said.task, hide)
+    if row.args is None or (row.rank, row.ranked_at) <= (ours, ranked_at):  # somebody may have edited it
+        row.args = arguments(spec, said.task, hide) or row.args
     if (row.rank, row.ranked_at) > (ours, ranked_at) and not is_new:
         return
     if (row.rank, row.ranked_at) <= (ours, ranked_at):

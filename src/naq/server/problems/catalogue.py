@@ -184,7 +184,7 @@ _ALL: Final = (
         "precondition_required",
         428,
         "The change must say what it changes",
-        "Schedules are changed only by who has seen the latest version.",
+        "Schedules and waiting jobs are changed only by who has seen the latest version.",
         "Send `If-Match` with the ETag of a GET.",
     ),
     Kind(
