@@ -86,6 +86,7 @@ def test_names_of_the_broker_are_completed(worker: Naqs, bash: Bash) -> None:
     assert worker("jobs", "show", job, "-q").lines == [job]
     for typed, whole in {
         "naq queues pau": "naq queues pause ",
+        "naq worker --re": "naq worker --reload ",  # and not what nobody types: --requests
         "naq queues resume m": "naq queues resume mail ",
         "naq jobs list --queue m": "naq jobs list --queue mail ",
         f"naq jobs cancel {job[:-3]}": f"naq jobs cancel {job} ",
