@@ -35,7 +35,7 @@ KEYS = ("p50_ms", "p95_ms", "max_ms", "events_per_s", "told_per_s", "cpu_percent
 def sse(databases: Sequence[str], clients: int) -> list[Row]:
     """A row a database: times from event to client, and the server's memory: `rss_mb` at the end, `growth_mb` from the
     third quarter of the time to the last, and at each tenth. SQLite's cache is in it, until that is full; PostgreSQL's
-    is not. `stalled` clients read nothing for half a minute, and come again; `dropped`: how often the server ended one.
+    is not. `stalled` clients read nothing for a minute and a half, then come again; `dropped`: those the server ended.
     """
     rows: list[Row] = []
     for name in databases or ["postgresql"]:

@@ -22,7 +22,7 @@ STALL = 10  # every so manieth client accepts nothing
 WATCHED = 20  # jobs of one client: the rows on a screen
 SMALL = 4096  # bytes that a stalled client's kernel takes: soon the server cannot send
 AGAIN = 1.0  # seconds until a client whose stream ended comes back
-STALLS = 30.0  # seconds for which a stalled client reads nothing, before it comes again
+STALLS = 90.0  # seconds for which a stalled client reads nothing, before it comes again: longer than buffers last
 _AT = re.compile(rb'event: job\.[a-z]+\ndata: .*?"at":"([^"]+)"')
 
 
