@@ -120,6 +120,11 @@ class Rig:
             assert time.monotonic() < deadline, f"{worker.name} is not registered as {state} after {PATIENCE:g} s"
             assert worker.code is None, f"{worker.name} ended with {worker.code}: {worker.printed()}"
 
+    def history(self, database: str) -> Process:
+        """Start a server that keeps the history in `database`."""
+        args = ("server", "--port", "0", "--db", database, "--log-level", "warning")
+        return self._start("naq", args, {"NAQ_BROKER_URL": self.url, "NAQ_NAMESPACE": "rig"})
+
     def producer(
         self, task: str, first: int, count: int, *, batch: int = 1, mode: str = "chosen", fault: str = "", **env: str
     ) -> Process:
@@ -243,7 +248,10 @@ class Rig:
 
     async def verdict(self, *sometimes: str, expected: Expected | None = None, timeout: float = PATIENCE) -> Report:
         """Wait for the end, check everything, and insist that `sometimes` was seen."""
-        state = await self.settle(timeout=timeout)
+        return self.judge(await self.settle(timeout=timeout), *sometimes, expected=expected)
+
+    def judge(self, state: FinalState, *sometimes: str, expected: Expected | None = None) -> Report:
+        """Check everything against `state`, and insist that `sometimes` was seen."""
         report = check(self.ops(), state, expected)
         try:
             report.verify(*sometimes)

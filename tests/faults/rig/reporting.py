@@ -1,4 +1,4 @@
-"""A task that reports all the time, and says elsewhere how much it has reported."""
+"""Tasks that report: one all the time, which says elsewhere how much that was, and some that end by themselves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,27 @@ def add_reporting(app: Naq, log: Callable[[], OpLog]) -> None:
                 await asyncio.sleep(PAUSE)
         return count
 
-    assert reporter
+    @app.task(name="chatty")
+    async def chatty(count: int) -> int:
+        """Reports so often, and ends."""
+        context = current_context()
+        logger = logging.getLogger("reporter")
+        logger.setLevel(logging.INFO)
+        with log().execution():
+            for number in range(count):
+                context.record_metric("n", number)
+                context.progress((number + 1) / count)
+                logger.info("at %d", number)
+                await asyncio.sleep(0)
+        return count
+
+    @app.task(name="stepped_once")
+    async def stepped_once(number: int) -> int:
+        """A durable step, and no more."""
+        with log().execution():
+            return await current_context().step("once", abs, number)
+
+    assert {reporter, chatty, stepped_once}
 
 
 def reported(folder: Path, pid: int) -> dict[str, int]:
