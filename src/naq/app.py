@@ -233,6 +233,11 @@ class Naq(Methods, EventMethods):
         """The middleware around attempts, put together; None without any."""
         return self._around_run
 
+    @property
+    def wants_links(self) -> bool:
+        """Whether any of it wants `Context.links`."""
+        return any(each.wants_links for each in self._middleware)
+
     def on_start(self, callback: _Start, /) -> _Start:
         """Call ``callback(context)`` before every attempt of every task's jobs; also a decorator, as the four below.
 

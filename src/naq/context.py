@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar, over
 from msgspec import Struct
 
 from naq import clock
+from naq.codec.headers import trace_id
 from naq.exceptions import ConfigurationError, NaqException, SnoozeJob
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Context(Struct, kw_only=True, eq=False, dict=True):
         parent, root: the job that enqueued this one, and the first of that line; empty where there is none.
         headers: all that travels beside the job's arguments: tags and trace context as they are on the wire, and what
             middleware added.
+        trace: the W3C trace context (``traceparent``) of this attempt, where somebody traces it; else that of the
+            enqueue, or empty.
+        links: the same of the jobs that it waited for, where middleware wants them (`Middleware.wants_links`).
         has_notes: whether the job has asked for any of what is below; for workers, which then write the last of it.
     """
 
@@ -62,12 +66,18 @@ class Context(Struct, kw_only=True, eq=False, dict=True):
     parent: str = ""
     root: str = ""
     headers: dict[str, str] = {}
+    trace: str = ""
+    links: list[str] = []
     has_notes: bool = False
 
     @property
     def logger(self) -> JobLogger:
-        """A logger named ``naq.task.<task>`` whose records carry job_id, task, queue and attempt."""
-        fields = {"job_id": self.job_id, "task": self.task, "queue": self.queue, "attempt": self.attempt}
+        """A logger named ``naq.task.<task>`` whose records carry job_id, task, queue, attempt and, if any, trace_id."""
+        fields: dict[str, str | int] = {
+            "job_id": self.job_id, "task": self.task, "queue": self.queue, "attempt": self.attempt,
+        }  # fmt: skip
+        if self.trace:
+            fields["trace_id"] = trace_id(self.trace)
         return JobLogger(logging.getLogger(f"naq.task.{self.task}"), fields)
 
     def remaining(self) -> float | None:

@@ -7,6 +7,9 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from naq.exceptions import ConfigurationError
@@ -29,6 +32,8 @@ FIELDS: Final = {
     "app": "naq.app",
     "processes": "naq.processes",
     "health_port": "naq.health_port",
+    "request_id": "http.request.id",
+    "trace_id": "trace.id",
     "otelTraceID": "trace.id",
     "otelSpanID": "span.id",
     "otelServiceName": "service.name",
@@ -45,6 +50,8 @@ OUTCOMES: Final = {
     "raised": "failure",
     "timeout": "failure",
 }
+#: What every line says that is logged within it, beside its own fields: the request of a server, for one.
+about: Final[ContextVar[Mapping[str, object]]] = ContextVar("naq_logs", default=MappingProxyType({}))
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET: Final = "naq.worker"  # loggers whose lines need no name in front of them
 
@@ -87,7 +94,7 @@ class JsonFormatter(logging.Formatter):
             said |= _error(record.exc_info[1], self.formatException(record.exc_info))
         elif record.stack_info:
             said["error.stack_trace"] = record.stack_info
-        for name, value in vars(record).items():
+        for name, value in {**about.get(), **vars(record)}.items():
             if name not in _OWN:
                 _add(said, name, value)
         line = json.dumps(said, default=repr, ensure_ascii=False, separators=(",", ":"))

@@ -109,6 +109,7 @@ def test_one_trace_from_the_caller_through_a_job_to_the_job_that_it_enqueues(kin
     assert attributes == {
         "messaging.system": "naq",
         "messaging.operation.type": "process",
+        "messaging.operation.name": "run",
         "messaging.destination.name": "default",
         "naq.task": "parent",
         "naq.attempt": 1,
@@ -182,6 +183,7 @@ def test_a_batch_is_one_span_and_every_job_carries_it() -> None:
     assert dict(sender.attributes or {}) == {
         "messaging.system": "naq",
         "messaging.operation.type": "send",
+        "messaging.operation.name": "enqueue",
         "messaging.batch.message_count": 2,
     }
     assert {parent_of(traced.span(name)) for name in ("run one", "run two")} == {id_of(sender)}
@@ -212,3 +214,65 @@ def test_a_job_without_a_valid_context_starts_a_trace_of_its_own(parent: str | N
 def test_an_unknown_relation_is_refused() -> None:
     with pytest.raises(NaqException, match="expected 'parent' or 'link'"):
         Traced(relation="sibling")
+
+
+def link_ids(span: ReadableSpan) -> set[int]:
+    return {link.context.span_id for link in span.links}
+
+
+@pytest.mark.parametrize("relation", ["parent", "link"])
+def test_a_job_that_waited_for_others_is_linked_to_what_ran_them(relation: str) -> None:
+    traced = Traced(relation=relation)
+
+    @traced.app.task(name="part")
+    async def part(number: int) -> int:
+        if number == 2:
+            raise DiscardJob("no")
+        return number
+
+    @traced.app.task(name="whole")
+    async def whole() -> None: ...
+
+    async def test() -> None:
+        async with traced.working():
+            parts = [await part.enqueue(number) for number in range(3)]
+            job = await whole.options(depends_on=parts, on_parent_failure="run_anyway").enqueue()
+            await job.result(timeout=DEADLINE)
+
+    asyncio.run(test())
+    span = traced.span("run whole")
+    assert {id_of(one) for one in traced.spans("run part")} <= link_ids(span)
+    assert len(span.links) == (4 if relation == "link" else 3), "the span that enqueued it is a link of its own"
+    assert (id_of(traced.span("enqueue whole")) in link_ids(span)) is (relation == "link")
+
+
+def test_the_conventions_are_kept() -> None:
+    traced = Traced()
+
+    @traced.app.task(name="bad", queue="mail", retry=Retry(max_attempts=1))
+    async def bad() -> None:
+        raise LookupError
+
+    async def test() -> None:
+        async with traced.working():
+            job = await bad.enqueue()
+            with pytest.raises(NaqException):
+                await job.result(timeout=DEADLINE)
+            record = await job.record()
+            assert record is not None
+            context = traced.span("run bad").context
+            assert context is not None
+            flags = int(context.trace_flags)
+            assert record.trace == f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+
+    asyncio.run(test())
+    for name, operation, kind in (("enqueue", "send", SpanKind.PRODUCER), ("run", "process", SpanKind.CONSUMER)):
+        span = traced.span(f"{name} bad")
+        said = dict(span.attributes or {})
+        assert span.kind is kind
+        assert said["messaging.system"] == "naq"
+        assert said["messaging.operation.name"] == name
+        assert said["messaging.operation.type"] == operation
+        assert said["messaging.destination.name"] == "mail"
+        assert said["messaging.message.id"]
+    assert dict(traced.span("run bad").attributes or {})["error.type"] == "builtins.LookupError"

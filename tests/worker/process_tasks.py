@@ -16,6 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from opentelemetry import trace
+
 from naq import (
     CancelJob,
     DiscardJob,
@@ -189,11 +191,17 @@ def number(n: int) -> int:
     return n
 
 
+def span_here() -> list[str]:
+    """The span that is current."""
+    context = trace.get_current_span().get_span_context()
+    return [f"{context.trace_id:032x}", f"{context.span_id:016x}"]
+
+
 def build(**settings: Any) -> Naq:
     """The tasks, on an app of its own whose jobs live in a store that nobody else sees."""
     given: Any = {"broker_url": f"memory:processes-{next(_numbers)}", "shutdown_timeout": 5.0, **settings}
     app = Naq("processes", **given)
-    for func in (where, echo, move, nth, context, die, take, wait_for, listen, sleep, parent, hold, unencodable):
+    for func in (where, echo, move, nth, context, die, take, wait_for, listen, sleep, parent, hold, unencodable, span_here):
         app.task(name=func.__name__, executor="process")(func)
     app.task(name="fail", executor="process", retry=Retry(max_attempts=2, base=0.0, retry_on=(ValueError,)))(fail)
     app.task(name="die_once", executor="process", retry=Retry(max_attempts=2, base=0.0))(die_once)

@@ -20,6 +20,7 @@ from tests.tools import make_app, run, working
 
 STARTED = Line("started", "mail.send", "j1", "mail", 2, 3, 0.004)
 ENDED = Line("succeeded", "mail.send", "j1", "mail", 2, seconds=0.012345)
+TRACED = ENDED._replace(trace="4bf92f3577b34da6a3ce929d0e0e4736")
 FORMATTERS = [TextFormatter(), JsonFormatter()]
 
 
@@ -73,9 +74,11 @@ async def turn_after_next() -> None:
 
 def slowly(logger: logging.Logger, line: Line) -> None:
     """As everything else is logged."""
-    fields = {name: value for name, value in line._asdict().items() if name not in {"last", "waited"}}
+    fields = {name: value for name, value in line._asdict().items() if name not in {"last", "waited", "trace"}}
     if line.seconds is None:
         del fields["seconds"]
+    if line.trace:
+        fields["trace_id"] = line.trace
     logger.info("%s %s  %s  %s", line.sign, line.task, line.job_id, line.text, extra=fields)
 
 
@@ -96,7 +99,7 @@ class Counting(logging.LogRecord):
         Counting.made += 1
 
 
-@pytest.mark.parametrize("line", [STARTED, ENDED], ids=["started", "succeeded"])
+@pytest.mark.parametrize("line", [STARTED, ENDED, TRACED], ids=["started", "succeeded", "traced"])
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
 def test_both_ways_say_the_same(logger: logging.Logger, out: Out, formatter: logging.Formatter, line: Line) -> None:
     attach(logger, formatter, out)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import process_tasks
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from process_tools import begun, children, gone, result, serving, start, story
 
 from naq import Context, JobExecutionError
 from naq.job import JobState
-from naq.middleware import Middleware
+from naq.middleware import Middleware, OpenTelemetry
 from naq.middleware.base import Call
 from tests.tools import ended
 
@@ -79,5 +82,20 @@ def test_a_child_dies_with_what_was_around_its_job(tmp_path: Path) -> None:
             pid = await begun(tmp_path / "begun")
             assert (await ended(job)).state is JobState.FAILED
             await gone(pid)
+
+    story(test())
+
+
+def test_what_is_traced_goes_on_in_the_child() -> None:
+    async def test() -> None:
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        app = process_tasks.build()
+        app.use(OpenTelemetry(provider))
+        async with serving(app):
+            seen = await result(app, "span_here")
+        [ran] = [span.context for span in exporter.get_finished_spans() if span.name == "run span_here"]
+        assert ran is not None
+        assert seen == [f"{ran.trace_id:032x}", f"{ran.span_id:016x}"]
 
     story(test())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -22,6 +23,7 @@ _LINE: Final = 4  # bytes around a header: colon, space, CR, LF
 _MAX_STATE: Final = 512  # characters of tracestate that the W3C asks everybody to carry; longer ones are dropped
 # Version 00 has exactly these four fields; ids of zeros alone are invalid. Later versions may add fields.
 _PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_given: Final[ContextVar[Mapping[str, str] | None]] = ContextVar("naq_trace", default=None)
 _SAFE: Final = "".join(chr(code) for code in range(33, 127) if chr(code) != "%")
 
 
@@ -67,14 +69,38 @@ def read_trace(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {TRACEPARENT: parent, TRACESTATE: state}
 
 
-def current_trace() -> dict[str, str] | None:
-    """The trace context of the current OpenTelemetry span, or None. Never imports OpenTelemetry."""
+def trace_id(parent: str) -> str:
+    """The id of the trace in a ``traceparent``; empty where it is none."""
+    return parent.split("-")[1] if _PARENT.fullmatch(parent) else ""
+
+
+def set_trace(trace: Mapping[str, str]) -> None:
+    """Let what is enqueued from here on in this context belong to `trace` (`read_trace`), where no span is current."""
+    _given.set(trace)
+
+
+def continue_trace(parent: str) -> None:
+    """Let what is done from here on, in this context, belong to the span of another process that `parent` names.
+
+    Where OpenTelemetry is in use here, its spans become children of that one; jobs that are enqueued do in any case.
+    """
+    trace = read_trace({TRACEPARENT: parent})
+    set_trace(trace)
+    if trace and "opentelemetry.trace" in sys.modules:
+        from opentelemetry import context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        context.attach(TraceContextTextMapPropagator().extract(trace))
+
+
+def current_trace() -> Mapping[str, str] | None:
+    """The trace context of the current OpenTelemetry span, else the one of `set_trace`. Never imports OpenTelemetry."""
     trace: Any = sys.modules.get("opentelemetry.trace")
     if trace is None:
-        return None
+        return _given.get()
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
-        return None
+        return _given.get()
     found = {TRACEPARENT: f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"}
     if state := context.trace_state.to_header():
         found[TRACESTATE] = state

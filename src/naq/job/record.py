@@ -64,6 +64,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         expires_at: UNIX seconds from which on no attempt of it begins any more; 0: never.
         parent, root: the job that enqueued it, and the first of that line; empty where a program did.
         after: the first hundred of the jobs that it waits for, or waited for.
+        trace: the W3C trace context (``traceparent``) of the attempt that ended it, else of its enqueue.
         sealed: where it is encrypted: `result`, `errors` and `reason`, which say less or nothing then.
         sig: where it is signed: the key's id and the signature (`naq.codec.seal`).
     """
@@ -90,6 +91,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: str = ""
     root: str = ""
     after: list[str] = []
+    trace: str = ""
     sealed: str = ""
     sig: str = ""
     expires_at: float = 0.0

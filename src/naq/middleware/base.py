@@ -42,7 +42,12 @@ class Middleware:
 
     One object serves all jobs of an app, on several event loops where `enqueue_sync` is used: keep nothing in it that
     belongs to one loop. What it raises is raised to the caller of `enqueue`, or is the outcome of the attempt.
+
+    Attributes:
+        wants_links: whether `Context.links` is to be filled: for a job that waited for others, a read of their records.
     """
+
+    wants_links: bool = False
 
     async def enqueue(self, jobs: Sequence[NewJob], call_next: Store) -> None:
         """Around storing `jobs`: one for `enqueue`, several for `enqueue_many`. Stored when `call_next()` returns."""

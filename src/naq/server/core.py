@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -165,8 +166,8 @@ class Core:
             log.debug("the broker is away")
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `work` until it ends or the server does."""
-        task = asyncio.create_task(work, name=f"naq-server-{name}")
+        """Run `work` until it ends or the server does; it is nothing of the request that it may come from."""
+        task = asyncio.create_task(work, name=f"naq-server-{name}", context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -123,7 +123,7 @@ class Crew:
             backend,
             self.flights,
             Preparation(tasks, rules, Reader(config)),
-            Gathering(backend, self.flights, config, worker),
+            Gathering(backend, self.flights, config, worker, links=app.wants_links),
             runner,
             Judge(judged),
             Settler(backend, self.flights, veil, self._noting.finish),

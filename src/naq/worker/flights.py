@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from naq.worker.processes.handle import Child
 
 
+_NO_LINKS: Final[list[str]] = []
 _NO_VALUES: Final[Mapping[str, Raw]] = {}
 
 
@@ -61,6 +62,7 @@ class Flight:
         "envelope",
         "grace",
         "kwargs",
+        "links",
         "name",
         "needs",
         "phase",
@@ -95,6 +97,7 @@ class Flight:
         self.policy: Retry | None = None
         self.context: Context | None = None
         self.needs: Needs | None = None  # the limits that let it in, and are told when it has ended
+        self.links: list[str] = _NO_LINKS  # trace contexts of the jobs that it waited for
         self.values: Mapping[str, Raw] = _NO_VALUES  # results of other jobs that are its arguments, by place
         self.args: Sequence[Any] = ()
         self.kwargs: Mapping[str, Any] = {}

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from naq import clock
 from naq.backends.base import Flow
-from naq.codec.after import ALL, FIRST, as_array, parents_of
+from naq.codec.after import ALL, FIRST, as_array, parents_of, some_parents
 from naq.codec.failure import describe
 from naq.codec.sealing import opened
 from naq.config import Config
@@ -20,34 +20,39 @@ from naq.worker.outcome import Discarded, Outcome
 from naq.worker.records import final_record
 
 LOOK_AGAIN: Final = 0.5  # seconds between two tries while the backend is away
+MAX_LINKS: Final = 100  # of a span: OpenTelemetry keeps 128
 _NULL: Final = Raw(b"null")
 
 
 class Gathering:
     """Looks results up in `backend`, opened as `config` asks."""
 
-    def __init__(self, backend: Flow, flights: Flights, config: Config, worker: str) -> None:
+    def __init__(self, backend: Flow, flights: Flights, config: Config, worker: str, *, links: bool = False) -> None:
         self._backend = backend
         self._flights = flights
         self._config = config
         self._worker = worker
+        self._links = links  # whether somebody wants to know the trace of each parent
 
     async def gather(self, flight: Flight) -> Outcome | None:
-        """Fill `flight.values`; the outcome of a job whose arguments cannot be had.
+        """Fill `flight.values`, and `flight.links` if wanted; the outcome of a job whose arguments cannot be had.
 
         Raises:
             NaqConnectionError: the backend did not answer before the lease ended.
         """
         assert flight.envelope is not None
         after = flight.envelope.after
-        if after is None or not after.fill:
+        if after is None or not (after.fill or self._links):
             return None
         try:
             parents = parents_of(after)
             sources = [source if isinstance(source, list) else [source] for source in after.fill.values()]
             named = [job_id for source in sources for job_id in source if job_id not in {ALL, FIRST}]
-            wanted = parents if len(named) < sum(map(len, sources)) else named
-            records = await self._records(flight, list(dict.fromkeys([*wanted, *named])))
+            wanted = parents if len(named) < sum(map(len, sources)) else named  # nothing, where nothing is filled in
+            linked = some_parents(after, MAX_LINKS) if self._links else []
+            records = await self._records(flight, list(dict.fromkeys([*wanted, *named, *linked])))
+            traces = (records[job_id].trace for job_id in linked if job_id in records)
+            flight.links = [trace for trace in traces if trace]
             flight.values = {
                 place: self._value(source, parents, records, some=after.any) for place, source in after.fill.items()
             }

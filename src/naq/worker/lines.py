@@ -38,7 +38,7 @@ class Line(NamedTuple):
 
     Names and ids are of the characters that `naq.names` allows: nothing in them has to be escaped. `last` is the number
     of its last attempt, `waited` the seconds since it could have begun (None: not known), `seconds` how long it took
-    (None where it begins).
+    (None where it begins), `trace` the id of its trace.
     """
 
     event: str
@@ -49,6 +49,7 @@ class Line(NamedTuple):
     last: int = 1
     waited: float | None = None
     seconds: float | None = None
+    trace: str = ""
 
     @property
     def sign(self) -> str:
@@ -105,15 +106,17 @@ class Lines:
                 _write(self._file, text)
 
     def _json(self, now: float, line: Line) -> str:
-        event, task, job_id, queue, attempt, _, _, seconds = line
+        event, task, job_id, queue, attempt, _, _, seconds, trace = line
         if (second := int(now)) != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        took = "" if seconds is None else f',"event.duration":{int(seconds * 1_000_000_000)}'
+        more = "" if seconds is None else f',"event.duration":{int(seconds * 1_000_000_000)}'
+        if trace:
+            more += f',"trace.id":"{trace}"'
         return (
             f'{{"@timestamp":"{self._stamp}.{int((now - second) * 1000):03d}Z","log.level":"info",'
             f'"message":"{line.sign} {task}  {job_id}  {line.text}",{self._start}{_ACTIONS[event]},'
-            f'"naq.job_id":"{job_id}","naq.task":"{task}","naq.queue":"{queue}","naq.attempt":{attempt}{took}}}\n'
+            f'"naq.job_id":"{job_id}","naq.task":"{task}","naq.queue":"{queue}","naq.attempt":{attempt}{more}}}\n'
         )
 
     def _only(self) -> logging.Handler | None:
@@ -173,7 +176,11 @@ def _fields(line: Line) -> dict[str, Any]:
         "queue": line.queue,
         "attempt": line.attempt,
     }
-    return fields if line.seconds is None else {**fields, "seconds": line.seconds}
+    if line.seconds is not None:
+        fields["seconds"] = line.seconds
+    if line.trace:
+        fields["trace_id"] = line.trace
+    return fields
 
 
 def _chain(logger: logging.Logger) -> list[logging.Logger]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from naq import clock
 from naq.codec.failure import describe
-from naq.codec.headers import read_tags
+from naq.codec.headers import TRACEPARENT, read_tags, read_trace
 from naq.codec.reader import Reader
 from naq.context import Context
 from naq.exceptions import ConfigurationError, SerializationError, WorkerLost
@@ -176,6 +176,8 @@ class Preparation:
             parent=envelope.parent,
             root=envelope.root,
             headers=_NO_TAGS if job.headers is None else job.headers,
+            trace="" if job.headers is None else read_trace(job.headers).get(TRACEPARENT, ""),
+            links=flight.links,
         )
         return None
 

@@ -54,5 +54,6 @@ def final_record(
         parent="" if envelope is None else envelope.parent,
         root="" if envelope is None else envelope.root,
         expires_at=0.0 if envelope is None else envelope.expires_at or 0.0,
+        trace="" if flight.context is None else flight.context.trace,
         after=_NOBODY if envelope is None or envelope.after is None else some_parents(envelope.after, MAX_SHOWN),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from naq import clock
 from naq.backends.base import Settled
+from naq.codec.headers import trace_id
 from naq.job import JobState
 from naq.worker.flights import Flight, Flights
 from naq.worker.journal import Journal
@@ -37,7 +38,8 @@ class Report:
             self._tally.of(flight.name, job.queue).waited.add(waited)
         if log.isEnabledFor(logging.INFO):
             last = 1 if flight.policy is None else flight.policy.max_attempts
-            self._lines.say(Line("started", flight.name, job.id, job.queue, job.attempt, last, waited))
+            trace = _trace(flight)
+            self._lines.say(Line("started", flight.name, job.id, job.queue, job.attempt, last, waited, trace=trace))
 
     def ended(self, flight: Flight, outcome: Outcome, settled: Settled) -> None:
         """The backend knows how it ended."""
@@ -47,8 +49,9 @@ class Report:
         if type(outcome) is Succeeded:
             end = "succeeded"
             if settled is Settled.DONE and log.isEnabledFor(logging.INFO):
-                line = Line(end, flight.name, job.id, job.queue, job.attempt, seconds=round(took or 0.0, 6))
-                self._lines.say(line)
+                ran = round(took or 0.0, 6)
+                trace = _trace(flight)
+                self._lines.say(Line(end, flight.name, job.id, job.queue, job.attempt, seconds=ran, trace=trace))
         else:
             end = self._ended_otherwise(flight, outcome)
         if settled is Settled.SUPERSEDED:
@@ -97,9 +100,16 @@ class Report:
         }
         if flight.begun_at:
             fields["seconds"] = round(flight.ended_at - flight.begun_at, 6)
+        if trace := _trace(flight):
+            fields["trace_id"] = trace
         self._lines.flush()
         log.log(level, FORM, sign, flight.name or "(unreadable)", job.id, text, extra=fields)
         return event
+
+
+def _trace(flight: Flight) -> str:
+    """The id of the trace that the attempt belongs to; empty where there is none."""
+    return trace_id(flight.context.trace) if flight.context is not None and flight.context.trace else ""
 
 
 def _line(text: str) -> str:

@@ -12,7 +12,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from naq import logs
 from naq._version import __version__
+from naq.codec.headers import TRACEPARENT, read_trace, set_trace, trace_id
 from naq.job import new_id
 from naq.server.access.roles import Identity
 from naq.server.names import REQUEST_ID
@@ -58,6 +60,11 @@ class Envelope:
         given = Headers(scope=scope).get("X-Request-ID", "")
         scope["naq.request_id"] = request_id = given if _SAFE_ID.fullmatch(given) else f"req_{new_id()}"
         begun, started, status = time.perf_counter(), False, 500
+        # Every request has a context of its own; what is logged and enqueued within it knows whose it is.
+        trace = read_trace(Headers(scope=scope))
+        set_trace(trace)
+        known = {"request_id": request_id, "trace_id": trace_id(trace.get(TRACEPARENT, ""))}
+        logs.about.set({name: value for name, value in known.items() if value})
 
         async def wrapped(message: Message) -> None:
             nonlocal started, status

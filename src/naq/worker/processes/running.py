@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from naq import clock
+from naq.codec.headers import continue_trace
 from naq.context import Context, set_context
 from naq.exceptions import ConfigurationError
 from naq.inside.ground import set_ground
@@ -94,6 +95,8 @@ class Running:
 
     def _call(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], context: Context) -> Any:
         set_context(context)
+        if context.trace:
+            continue_trace(context.trace)
         set_ground(ChildGround(task.host, self._send))
         if not task.is_async:
             if task.streams:
