@@ -5,7 +5,7 @@ from __future__ import annotations
 from naq import sync
 from naq.backends.base import CancelResult
 from naq.connections import Host, settings, shared
-from naq.functional.schedule import delete_one
+from naq.functional.recurring import delete_one
 from naq.job import JobState
 from naq.names import check_token
 

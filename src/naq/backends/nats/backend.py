@@ -2,7 +2,7 @@
 
 Session (connection) <- Fetch <- Recall <- Settle <- Find <- Keyed <- Enqueue, and Find <- Wait <- Signals <- Cancel
 <- Early <- Queues <- Letters <- Flow, Events <- Registry <- Upkeep: each adds methods, and uses only those before it.
-Hold stands on Queues and Entries, Exchange on Keyed and Hold, Amend and Move on Exchange.
+Hold stands on Queues and Entries, Exchange on Keyed and Hold, Amend and Move on Exchange, Purge on Hold.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from naq.backends.nats.flow import Flow
 from naq.backends.nats.follow import Follow
 from naq.backends.nats.listing import Listing
 from naq.backends.nats.move import Move
+from naq.backends.nats.purge import Purge
 from naq.backends.nats.upkeep import Upkeep
 
 
-class NatsBackend(Move, Enqueue, Listing, Flow, Follow, Upkeep):
+class NatsBackend(Move, Purge, Enqueue, Listing, Flow, Follow, Upkeep):
     """Jobs on NATS JetStream. Belongs to the event loop that opened it."""

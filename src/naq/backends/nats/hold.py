@@ -102,6 +102,7 @@ class Hold(Queues, Entries):
                 if clock.monotonic() - since > self.config.connect_timeout:
                     raise BackendError(f"queue {queue} could not be held still: try again")
                 await asyncio.sleep(_LOOK)
+            await self.applied()  # what was handed out before the pause may be on its way between servers
             await self.recall(queue)  # what workers were handed and have not taken
             yield Held(await self.delivered(queue), now + clock.monotonic() - since, ours_until)
         finally:

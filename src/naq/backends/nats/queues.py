@@ -1,4 +1,4 @@
-"""What people do to a queue: pause, resume, limit, purge, count."""
+"""What people do to a queue: pause, resume, limit, count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from naq.backends.base import QueueStats
-from naq.backends.nats.broker.durability import get_mode
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
 from naq.backends.nats.early import Early
 from naq.backends.nats.subjects import ALL_LANES, consumer
@@ -19,11 +18,8 @@ from naq.names import check_token, is_token
 FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")  # the API wants an end
 
 
-QUIET_ROUNDS: Final = 3  # looks at a replicated queue that find nothing before a purge is done
-
-
 class Queues(Early):
-    """`JobAdmin.pause`, `resume`, `limit`, `purge` and `stats`."""
+    """`JobAdmin.pause`, `resume`, `limit` and `stats`."""
 
     async def pause(self, queue: str) -> None:
         """Let the broker hold delivery back; it survives restarts and needs no flag that workers poll."""
@@ -71,36 +67,6 @@ class Queues(Early):
                 }
                 name = consumer(queue, priority)
                 await self.js.call(f"CONSUMER.DURABLE.CREATE.{self.subjects.jobs}.{name}", body)
-
-    async def purge(self, queue: str) -> int:
-        """Remove what waits in line, for a time, or for others; see `JobAdmin.purge`."""
-        self.must_be_open()
-        check_token("queue", queue)
-        await self.recall(queue)
-        removed = idle = 0
-        # What a worker hands back may be in line only a moment later, where replicas have to agree.
-        while idle < (1 if get_mode(self.config.durability).replicas == 1 else QUIET_ROUNDS):
-            more = await self._purge_once(queue)
-            removed += more
-            idle = 0 if more else idle + 1
-            await self.applied()
-        return removed
-
-    async def _purge_once(self, queue: str) -> int:
-        removed = 0
-        # By sequence, above what was handed out: a purge by subject would take running jobs along.
-        for priority in ALL_LANES:
-            info = await self._info(queue, priority)
-            after = int(info["delivered"]["stream_seq"]) if info else 0
-            subject = self.subjects.lane(queue, priority)
-            async for message in self.js.walk(self.subjects.jobs, subject, after=after):
-                removed += await self.js.delete(self.subjects.jobs, message.sequence)
-        for subject in (self.subjects.timers(queue), self.subjects.unfinished(queue, blocked=True)):
-            answer = await self.js.call(
-                f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True
-            )
-            removed += int(answer["purged"])
-        return removed
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
         """Counts by queue; see `JobAdmin.stats`."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from naq.backends.nats.client.courier import HEARD
 from naq.backends.nats.client.lane import Lane
 from naq.backends.nats.fetch import Fetch
 
@@ -38,10 +39,12 @@ class Recall(Fetch):
         """Have every worker hand back what it has not taken of `queue`, and ask anew."""
         await asyncio.gather(
             self._give_back(self.puller.lanes.get(queue, [])),  # our own to the end, however long it takes
-            self.courier.gather(self.subjects.recall(queue), PATIENCE),
+            self.courier.gather(self.subjects.recall(queue), PATIENCE, self.config.publish_timeout),
         )
 
     async def _give_back(self, lanes: Sequence[Lane], reply: bytes = b"") -> None:
+        if reply:
+            self.settle(reply, HEARD)
         for lane in lanes:
             lane.withdraw()
             # What was there may be gone: slots that are kept for it would be missing elsewhere, for as long as a pull.

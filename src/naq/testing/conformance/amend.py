@@ -53,8 +53,7 @@ class TestAmend:
         assert known is not None
         assert (known.state, known.priority, known.tags) == (JobState.SCHEDULED, "high", {"a": "b"})
         assert abs(known.run_at - due) < 0.001
-        [stats] = await backend.stats([queue])
-        assert (stats.queued, stats.scheduled) == (0, 1)
+        await bench.counted(backend, queue, queued=0, scheduled=1)
         claim = await bench.claim(backend, queue)
         assert clock.now() >= due
         assert (claim.job.id, claim.job.payload, claim.job.priority) == (job.id, b"other", "high")
@@ -72,8 +71,7 @@ class TestAmend:
             before = await seen(backend, job.id)
             assert await backend.amend(before, replace(before, run_at=clock.now() + FAR, priority=priority)) is True
         await bench.silent(backend, queue, wait=DELAY + QUIET)
-        [stats] = await backend.stats([queue])
-        assert (stats.queued, stats.scheduled) == (0, 2)
+        await bench.counted(backend, queue, queued=0, scheduled=2)
 
     @scenario
     async def test_the_next_attempt(self, bench: Bench) -> None:
@@ -104,8 +102,7 @@ class TestAmend:
         before = await seen(backend, job.id)
         changed = replace(before, payload=b"other", priority="high")
         assert await backend.amend(before, changed) is True
-        [stats] = await backend.stats([queue])
-        assert (stats.queued, stats.blocked) == (0, 1)
+        await bench.counted(backend, queue, queued=0, blocked=1)
         assert await backend.amend(before, changed) is False
         assert await backend.unblock(job.id) is True
         claim = await bench.claim(backend, queue)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Raw
 
 from naq import clock
-from naq.backends.base import Backend, Claim
+from naq.backends.base import Backend, Claim, DeadLetter
 from naq.job import JobRecord, JobSpec, JobState, new_id
 from naq.testing.conformance.harness import Harness
 
@@ -99,6 +99,28 @@ class Bench:
         while not (found := await holds()):
             assert clock.monotonic() < end, f"it did not come true within {within:g} s"
             await self.harness.advance(STEP)
+        return found
+
+    # ------------------------------------------------------------------ counts and lists: a replica may be behind
+
+    async def counted(self, backend: Backend, queue: str, **wanted: int) -> None:
+        """Return when `stats` has these counts of `queue`."""
+
+        async def so() -> bool:
+            [stats] = await backend.stats([queue])
+            return all(getattr(stats, name) == value for name, value in wanted.items())
+
+        await self.until(so)
+
+    async def letters(self, backend: Backend, queue: str, count: int) -> list[DeadLetter]:
+        """The dead letters of `queue`, the newest first, as soon as there are `count`."""
+        found: list[DeadLetter] = []
+
+        async def so() -> bool:
+            found[:] = [letter for letter in await backend.dead() if letter.queue == queue]
+            return len(found) == count
+
+        await self.until(so)
         return found
 
     # ------------------------------------------------------------------ claims

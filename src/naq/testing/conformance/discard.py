@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from naq.backends.base import Backend, Claim, DeadLetter, Settled
+from naq.backends.base import Settled
 from naq.exceptions import ResultTimeout
 from naq.job import AttemptError, JobState
 from naq.testing.conformance.bench import Bench, lapsing, record, scenario
-
-
-async def _letter(backend: Backend, claim: Claim) -> DeadLetter | None:
-    """The dead letter of the job that `claim` was of: there is at most one of its queue."""
-    found = [letter for letter in await backend.dead() if letter.queue == claim.job.queue]
-    assert len(found) <= 1
-    return found[0] if found else None
 
 
 class TestDiscard:
@@ -32,8 +25,7 @@ class TestDiscard:
         known = await backend.get(claim.job.id)
         assert known is not None
         assert (known.state, known.errors) == (JobState.FAILED, [error])
-        letter = await _letter(backend, claim)
-        assert letter is not None
+        [letter] = await bench.letters(backend, queue, 1)
         assert (letter.id, letter.kind, letter.queue) == (claim.job.id, "failed", queue)
         assert (letter.payload, letter.headers.get("Naq-Tag-a")) == (claim.job.payload, "b")
         assert "no such mailbox" in letter.reason
@@ -49,7 +41,7 @@ class TestDiscard:
             known = await backend.get(claim.job.id)
             assert known is not None
             assert known.state is state
-            assert await _letter(backend, claim) is None
+            assert await backend.letter(claim.job.id) is None
             await bench.silent(backend, queue)
 
     @lapsing
@@ -71,8 +63,7 @@ class TestDiscard:
             claim = await bench.claimed(backend, queue)
             await backend.discard(claim, record(claim, JobState.FAILED))
             ids.append(claim.job.id)
-        letters = [letter for letter in await backend.dead() if letter.queue == queue]
-        assert [letter.id for letter in letters] == ids[::-1]
+        assert [letter.id for letter in await bench.letters(backend, queue, 3)] == ids[::-1]
         assert len(await backend.dead(limit=2)) == 2
 
 
@@ -86,8 +77,7 @@ class TestReject:
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue, payload=b"\x80\x04\x95 not JSON \x00\r\n")
         await backend.reject(claim, reason="not JSON: byte 0x80 at 0")
-        letter = await _letter(backend, claim)
-        assert letter is not None
+        [letter] = await bench.letters(backend, queue, 1)
         assert (letter.kind, letter.queue, letter.payload) == ("malformed", queue, claim.job.payload)
         assert letter.reason == "not JSON: byte 0x80 at 0"
         await bench.silent(backend, queue, wait=bench.outlived)
@@ -109,8 +99,7 @@ class TestReject:
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue)
         await backend.reject(claim, reason="bad\r\nHeader: x 'é' \x00 " + "x" * 5000)
-        letter = await _letter(backend, claim)
-        assert letter is not None
+        [letter] = await bench.letters(backend, queue, 1)
         assert letter.reason.startswith("bad")
         assert letter.payload == claim.job.payload
         assert not any(name.lower() == "header" for name in letter.headers)
@@ -160,7 +149,8 @@ class TestRequeue:
         claim = await bench.claimed(backend, queue)
         await backend.discard(claim, record(claim, JobState.FAILED))
         assert await backend.requeue(claim.job.id)
-        assert await _letter(backend, claim) is None
+        assert await backend.letter(claim.job.id) is None
+        await bench.letters(backend, queue, 0)
         assert not await backend.requeue(claim.job.id)
         await bench.claim(backend, queue)
         await bench.silent(backend, queue)

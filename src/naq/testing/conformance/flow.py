@@ -187,15 +187,13 @@ class TestUnblock:
         backend = await bench.open(queue)
         jobs = [await bench.enqueued(backend, queue, blocked=True) for _ in range(3)]
         await backend.unblock(jobs[0].id)
-        [stats] = await backend.stats([queue])
-        assert (stats.queued, stats.scheduled, stats.blocked, stats.running) == (1, 0, 2, 0)
+        await bench.counted(backend, queue, queued=1, scheduled=0, blocked=2, running=0)
         assert [job.id for job in await backend.jobs(queue=queue, states={JobState.BLOCKED})] == [
             job.id for job in jobs[:0:-1]
         ]
         assert await backend.purge(queue) == 3
         assert await backend.unblock(jobs[1].id) is False
-        [stats] = await backend.stats([queue])
-        assert (stats.queued, stats.blocked) == (0, 0)
+        await bench.counted(backend, queue, queued=0, blocked=0)
 
 
 class TestFinals:

@@ -126,7 +126,7 @@ class TestLetter:
         await backend.discard(claim, record(claim, JobState.FAILED))
         letter = await backend.letter(claim.job.id)
         assert letter is not None
-        assert letter in await backend.dead()
+        assert await bench.letters(backend, queue, 1) == [letter]
         assert await backend.bury(claim.job.id)
         assert await backend.letter(claim.job.id) is None
         assert not await backend.bury(claim.job.id)
@@ -140,7 +140,7 @@ class TestLetter:
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue, payload=b"\xff\x00")
         await backend.reject(claim, reason="no JSON")
-        [letter] = [letter for letter in await backend.dead() if letter.queue == queue]
+        [letter] = await bench.letters(backend, queue, 1)
         assert await backend.letter(letter.id) == letter
         assert await backend.bury(letter.id)
-        assert letter not in await backend.dead()
+        await bench.letters(backend, queue, 0)

@@ -154,7 +154,6 @@ class TestPurge:
         worker = await bench.open(queue)
         retried = await bench.claimed(worker, queue)
         await worker.retry(retried, delay=3600)
-        await worker.close()
         jobs = [
             bench.job(queue),
             bench.job(queue, priority="high"),
@@ -215,13 +214,8 @@ class TestStats:
         claims = await bench.gather(backend, queue, count=3)
         await backend.retry(claims[0], delay=3600)
         await backend.complete(claims[1], record(claims[1]))
-
-        async def settled() -> bool:
-            stats = await _stats(backend, queue)
-            return (stats.queued, stats.running, stats.scheduled) == (3, 1, 3)
-
         # A store may learn of an end a moment after it was told of it.
-        await bench.until(settled)
+        await bench.counted(backend, queue, queued=3, running=1, scheduled=3)
         assert await _stats(backend, queue) == QueueStats(queue, queued=3, running=1, scheduled=3)
 
     @scenario

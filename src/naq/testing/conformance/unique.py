@@ -155,8 +155,7 @@ class TestUnique:
         assert stored[300] == (keyed[0].id, False)
         assert stored[-2:] == [(keyed[0].id, True), (keyed[0].id, True)]
         assert sum(duplicate for _, duplicate in stored) == 2
-        [stats] = await backend.stats([queue])
-        assert stats.queued == 601
+        await bench.counted(backend, queue, queued=601)
 
     @scenario
     async def test_refused(self, bench: Bench) -> None:

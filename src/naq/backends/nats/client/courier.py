@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import Final
 
 from naq import clock
@@ -22,6 +23,7 @@ RENEW: Final = 0.25  # seconds between two renewals of that, while an answer com
 BACKOFF_FIRST: Final = 0.05  # seconds before trying again after a refusal that will pass
 BACKOFF_MOST: Final = 0.5  # seconds; below an election (4 to 9 s) by far, above a busy loop by far
 SWEEP: Final = 0.1  # seconds between two looks at deadlines while something is pending
+HEARD: Final = b"heard"  # what is said at once by who has something to do, and says nothing when it is done
 POKE: Final = 0.5  # seconds; "nobody listens" comes back in a round trip
 REPUBLISH: Final = b"Naq-Republish: 1\r\n"
 HEADER_START: Final = b"NATS/1.0\r\n"
@@ -158,30 +160,42 @@ class Courier:
         finally:
             self._link.unlisten(token)
 
-    async def gather(self, subject: str, patience: float) -> int:
-        """Tell everybody who listens; how many said within `patience` seconds that they have heard. Fast if nobody."""
-        heard = 0
-        alone = asyncio.Event()
+    async def gather(self, subject: str, patience: float, timeout: float) -> int:
+        """Have everybody who listens do something; how many have done it, within `timeout` seconds. Fast if nobody.
 
-        def on_word(_subject: bytes, _reply: bytes, _payload: bytes, header: bytes) -> None:
-            nonlocal heard
+        Each says `HEARD` at once, and nothing when it is done; who has not said so within `patience` seconds is not
+        waited for.
+        """
+        heard = done = 0
+        alone, told = asyncio.Event(), asyncio.Event()
+
+        def on_word(_subject: bytes, _reply: bytes, payload: bytes, header: bytes) -> None:
+            nonlocal heard, done
             if errors.is_no_responders(header):
                 alone.set()
-            else:
+            elif payload == HEARD:
                 heard += 1
+            else:
+                done += 1
+                told.set()
 
         inbox = new_inbox()
         token = self._link.listen(inbox, on_word)
         try:
             if (wire := self._link.wire) is not None:
                 wire.send(b"PUB %b %b 0\r\n\r\n" % (subject.encode(), inbox.encode()))
-                async with asyncio.timeout(patience):
-                    await alone.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await alone.wait()
+                async with asyncio.timeout(timeout):
+                    while done < heard:
+                        told.clear()
+                        await told.wait()
         except TimeoutError:
-            return heard
+            return done
         finally:
             self._link.unlisten(token)
-        return heard
+        return done
 
     async def ask_many(self, subject: str, payload: bytes, *, timeout: float) -> list[Answer]:
         """Ask for an answer in parts that ends with a status; asks again where it stays away or nobody is there.

@@ -1,0 +1,59 @@
+"""Removing what waits in a queue, and nothing that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from naq import clock
+from naq.backends.nats.hold import Held, Hold
+from naq.backends.nats.subjects import ALL_LANES
+from naq.names import check_token
+
+_AT_ONCE: Final = 200  # messages whose deletion is awaited together
+
+
+class Purge(Hold):
+    """`JobAdmin.purge`."""
+
+    async def purge(self, queue: str) -> int:
+        """Remove what waits for a time, for others, or in line; see `JobAdmin.purge`.
+
+        The queue is held still meanwhile: what a worker was handed and has not taken is in line again then, and not on
+        its way to anybody.
+        """
+        self.must_be_open()
+        check_token("queue", queue)
+        removed = 0
+        for subject in (self.subjects.timers(queue), self.subjects.unfinished(queue, blocked=True)):
+            answer = await self.js.call(
+                f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True
+            )
+            removed += int(answer["purged"])
+        is_done = False
+        while not is_done:
+            async with self.held(queue) as hold:
+                more, is_done = await self._purge_lanes(queue, hold)
+                await self.applied()
+            removed += more
+        return removed
+
+    async def _purge_lanes(self, queue: str, hold: Held) -> tuple[int, bool]:
+        """Remove what is in line; how many, and whether that is all: a turn may be too short for a long line."""
+        removed = 0
+        # By sequence, above what was handed out: a purge by subject would take running jobs along.
+        for priority in ALL_LANES:
+            found: list[int] = []
+            lane = self.subjects.lane(queue, priority)
+            async for message in self.js.walk(self.subjects.jobs, lane, after=hold.delivered[priority]):
+                found.append(message.sequence)
+                if len(found) == _AT_ONCE:
+                    removed += await self._delete(found)
+                    found.clear()
+                    if clock.monotonic() > hold.until:
+                        return removed, False
+            removed += await self._delete(found)
+        return removed, True
+
+    async def _delete(self, sequences: list[int]) -> int:
+        return sum(await asyncio.gather(*(self.js.delete(self.subjects.jobs, each) for each in sequences)))
