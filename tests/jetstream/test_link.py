@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from jetstream_tools import claim_one, job, opened, operator, server_with, story, succeeded, until
+from jetstream_tools import PATIENCE, claim_one, job, opened, operator, server_with, story, succeeded, until
 
 from naq.backends.base import Settled
 from naq.backends.nats.backend import NatsBackend
@@ -19,7 +19,7 @@ from naq.backends.nats.client import link
 from naq.backends.nats.client.wire import Wire
 from naq.config import Config
 from naq.exceptions import BrokerTooOld, NaqConnectionError
-from naq.testing.broker import bundled_server
+from naq.testing.broker import bundled_server, cluster
 from naq.testing.proxy import DOWN, FaultProxy
 
 # Taken out of the environment: to naq, NAQ_ and a name is a setting, and one that it does not know is an error.
@@ -280,6 +280,20 @@ async def test_several_servers_one_of_which_is_there(server: ServerProcess) -> N
     for url in (f"nats://127.0.0.1:{nobody},{server.url}", f"{server.url},nats://127.0.0.1:{nobody}"):
         async with opened(url, connect_timeout=5.0) as backend:
             assert backend.health().ready
+
+
+@pytest.mark.cluster
+@story
+async def test_servers_that_the_cluster_named_are_there_when_ours_is_gone(tmp_path: Path) -> None:
+    """One of three was configured, and logs in by its URL: so do we at the others."""
+    with cluster(directory=tmp_path, user="me", password="right") as nodes:
+        ours = nodes.servers[0]
+        url = ours.url.replace("nats://", "nats://me:right@")
+        async with opened(url, "named", durability="replicated", connect_timeout=PATIENCE) as backend:
+            ours.kill()
+            await until(lambda: not backend.link.is_up, "the loss to be noticed")
+            await until(lambda: backend.health().ready, "another server")
+            await backend.enqueue([job("named")], timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(("lease", "every"), [(30.0, 2.0), (600.0, link.PROBE), (1.5, 0.1)])

@@ -62,7 +62,7 @@ class Link:
         self._config = config
         self.shown = re.sub(r"//[^/@,]*@", "//", url)
         self._named = read_addresses(url)
-        self._told: list[Address] = []  # servers that another one of their cluster named
+        self._at: Address | None = None  # the server that said what is in `server`
         self._name = name
         self.wire: Wire | None = None
         self.server: dict[str, Any] = {}
@@ -235,13 +235,13 @@ class Link:
     def _shuffled(self) -> list[Address]:
         """All servers that are known, those that we were told to ask first, in an order that spreads a fleet."""
         named = random.sample(self._named, len(self._named))
-        told = [address for address in self._told if address not in named]
-        return [*named, *random.sample(told, len(told))]
+        told = [] if self._at is None else read_discovered(self.server, self._at)
+        others = [address for address in told if address not in named]
+        return [*named, *random.sample(others, len(others))]
 
     async def _prepare(self, wire: Wire, address: Address) -> None:
         self._check(wire.info)
-        self.server = wire.info
-        self._told = read_discovered(wire.info, address)
+        self.server, self._at = wire.info, address
         for subscription in self._subscriptions.values():
             subscription.sid = wire.listen(subscription.subject, subscription.handler, group=subscription.group)
         async with asyncio.timeout(PREPARE):
