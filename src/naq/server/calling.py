@@ -8,13 +8,13 @@ from typing import Any, Final, cast
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
-from naq import clock
 from naq.app import Naq
 from naq.backends.base import Backend
 from naq.codec.envelope import JSON
 from naq.config import Config
 from naq.exceptions import SerializationError
 from naq.server.problems import Problem
+from naq.server.recall import Recall
 from naq.task import JobSettings, Task, describe
 from naq.task.call import Call
 from naq.task.describe import Described
@@ -22,7 +22,7 @@ from naq.task.describe import Described
 log = logging.getLogger("naq.server")
 
 KNOWN_FOR: Final = 5.0  # seconds that what was said of a task is not looked up again
-MOST: Final = 1_000  # tasks that are remembered; then all are forgotten
+MOST: Final = 1_000  # tasks that are remembered
 _MOST_ERRORS: Final = 20  # of one job that are told
 _Error = dict[str, Any]
 
@@ -103,27 +103,20 @@ class Caller:
 
     def __init__(self, config: Config) -> None:
         self.config: Final = config
-        self._known: dict[str, tuple[float, bytes, Known]] = {}
+        self._known: Final = Recall[str, Known](ttl=KNOWN_FOR, most=MOST)
 
     async def know(self, backend: Backend, task: str) -> Known:
         """What is known of `task`, as its workers have said it last."""
-        now = clock.monotonic()
-        until, said, known = self._known.get(task, (0.0, b"", None))
-        if known is not None and now < until:
-            return known
-        entry = await backend.entry(describe.KIND, describe.key_of(task))
-        value = b"" if entry is None else entry.value
-        if known is None or said != value:
-            known = Known(self.config, task, _read(value))
-        if len(self._known) >= MOST:
-            self._known.clear()
-        self._known[task] = (now + KNOWN_FOR, value, known)
+        if (known := self._known.get(task)) is None:
+            entry = await backend.entry(describe.KIND, describe.key_of(task))
+            known = Known(self.config, task, None if entry is None else _read(entry.value))
+            self._known.put(task, known)
         return known
 
 
 def _read(value: bytes) -> Described | None:
     try:
-        return describe.decode(value) if value else None
+        return describe.decode(value)
     except SerializationError:  # of another version: the worker will check
         return None
 

@@ -14,6 +14,7 @@ from naq.server.access import tokens
 from naq.server.access.roles import ROLES, Identity
 from naq.server.access.tokens import TokenRow
 from naq.server.problems import Problem
+from naq.server.recall import Recall
 from naq.server.store.rows import MICRO
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 COOKIE: Final = "naq_session"
 CSRF: Final = "X-CSRF-Token"
 CACHED: Final = 2.0  # seconds that a token is not looked up again: a revoked one works so long on other servers
-_MOST: Final = 10_000  # tokens that are remembered; then all are forgotten
+_MOST: Final = 10_000  # tokens that are remembered, those that open nothing too: who guesses costs no database
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -31,7 +32,7 @@ class Identifier:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._known: dict[str, tuple[float, TokenRow | None]] = {}
+        self._known: Final = Recall[str, tuple[TokenRow | None]](ttl=CACHED, most=_MOST)
         self._proxies = [ipaddress.ip_network(each, strict=False) for each in core.settings.proxies]
 
     def forget(self) -> None:
@@ -108,15 +109,12 @@ class Identifier:
             raise Problem("cross_site")
 
     async def _look_up(self, text: str) -> TokenRow | None:
-        key, now = tokens.digest(text), clock.monotonic()
-        known = self._known.get(key)
-        if known is not None and now < known[0]:
-            return known[1]
+        key = tokens.digest(text)
+        if (known := self._known.get(key)) is not None:
+            return known[0]
         async with self._core.reading() as connection:
             row = await tokens.find(connection, text)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[key] = now + CACHED, row
+        self._known.put(key, (row,))
         if row is not None and row.is_good and (row.used_at or 0) + 120 * MICRO < clock.now() * MICRO:
             async with self._core.writing() as connection:
                 await tokens.note_use(connection, row.id)
