@@ -5,35 +5,60 @@ from __future__ import annotations
 import random
 import sys
 import time
-from typing import Any
+from typing import Final
 
+from naq.server.ingest.fold import rank
 from naq.server.store import Store, write
-from naq.server.store.changes import HOUR, Changes
-from naq.server.store.rows import MICRO, JobRow
+from naq.server.store.changes import HOUR, Changes, ErrorDelta
+from naq.server.store.rows import MICRO, AttemptRow, EventRow, InvalidRow, JobRow, LogRow
+from naq.server.store.tables import audit
 
-BATCH = 10_000  # jobs of a transaction
-SPAN = 30 * 86_400  # seconds over which the jobs are spread
-MINUTES = 2 * 86_400  # seconds for which counts by the minute are kept
-TASKS, QUEUES, WORKERS = 60, 12, 40
-STATES = ("succeeded",) * 94 + ("failed",) * 3 + ("cancelled", "expired", "queued")
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+BATCH: Final = 10_000  # jobs of a transaction
+SPAN: Final = 29 * 86_400  # seconds over which the jobs are spread: less than the thirty days after which they go
+MINUTES: Final = 2 * 86_400  # seconds for which counts by the minute are kept
+TASKS, QUEUES, WORKERS, TENANTS, GROUPS = 60, 12, 40, 1000, 20_000
+WAITING: Final = 1_000  # jobs, the latest, that wait
+ENDS: Final = ("succeeded",) * 95 + ("failed",) * 3 + ("cancelled", "expired")
+TREE: Final = 2_000  # every so many jobs one begins a family, whose next 300 are its children
+FAMILY: Final = 300
+AUDITED: Final = 20_000  # changes that somebody made, and events that were none
+DETAIL: Final = '{"type":"builtins.ValueError","message":"order is gone","attempt":1,"frames":[' + ",".join(
+    f'["/app/shop.py",{line},"step{line}","raise ValueError(order)"]' for line in range(12)
+) + "]}"  # fmt: skip
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-async def generate(store: Store, count: int, *, seed: int = 1) -> None:
-    """Write `count` jobs of the last thirty days, with tags, kin, failures and their groups."""
-    chance = random.Random(seed)
-    until = time.time()
+async def generate(store: Store, count: int, *, seed: int = 1) -> list[tuple[str, str]]:
+    """Write `count` jobs of the last weeks, with tags, families, failures and their groups, logs and events.
+
+    Returns:
+        Ids and queues of those that wait, so that a broker can be given them.
+    """
+    chance, until = random.Random(seed), time.time()
+    waiting: list[tuple[str, str]] = []
+    root: JobRow | None = None
     for first in range(0, count, BATCH):
         changes = Changes({}, set())
         if SPAN * (count - first) / count > MINUTES:
             changes.steps = (HOUR,)
         for n in range(first, min(first + BATCH, count)):
-            _job(changes, chance, n, until - SPAN + SPAN * n / count)
+            row = _job(chance, n, until - SPAN + SPAN * n / count)
+            if n % TREE == 0:
+                root = row
+            elif root is not None and n % TREE <= FAMILY:
+                row.parent_id = row.root_id = root.id
+            if n >= count - WAITING:
+                waiting.append((row.id, row.queue))
+            else:
+                _end(changes, chance, n, row)
+            _add(changes, n, row)
         async with store.writing() as connection:
             await write.lock(connection, "generated")
             await write.save(connection, changes)
         if first % 500_000 == 0:
             print(f"  {first:,} jobs", file=sys.stderr, flush=True)
+    await _beside(store, until)
+    return waiting
 
 
 async def settle(store: Store) -> None:
@@ -42,35 +67,75 @@ async def settle(store: Store) -> None:
         await connection.exec_driver_sql("ANALYZE")
 
 
-def _job(changes: Changes, chance: random.Random, n: int, at: float) -> None:
+def _job(chance: random.Random, n: int, at: float) -> JobRow:
+    """A job that waits."""
     made = round(at * MICRO)
     task = min(int(chance.expovariate(0.12)), TASKS - 1)  # few tasks have most of the jobs
-    state = STATES[chance.randrange(100)] if n % 97 else "failed"
-    wait, took = int(chance.lognormvariate(11, 2)), int(chance.lognormvariate(12, 2))
-    row = JobRow(_id(at, n), task=f"shop.task{task}", queue=f"q{task % QUEUES}", state=state, created_at=made)
-    row.worker = f"worker-{n % WORKERS}"
-    row.rank = row.ranked_at = row.updated_at = made
+    row = JobRow(_id(at, n), task=f"shop.task{task}", queue=f"q{task % QUEUES}", state="queued", created_at=made)
+    row.rank, row.ranked_at, row.updated_at = rank(1, 1), made, made
     row.args = f'{{"args":[{n},"some text of the usual length"],"kwargs":{{}}}}'
-    if state != "queued":
-        row.started_at, row.wait_us, row.duration_us = made + wait, wait, took
-        row.finished_at = made + wait + took
-        changes.count(state, row.finished_at, row.task, row.queue, run_us=took, wait_us=wait)
-    if state == "succeeded":
+    return row
+
+
+def _end(changes: Changes, chance: random.Random, n: int, row: JobRow) -> None:
+    """The job runs and ends."""
+    row.state = ENDS[chance.randrange(100)]
+    row.worker, row.rank = f"worker-{n % WORKERS}", rank(1, 1, final=True)
+    row.wait_us, row.duration_us = int(chance.lognormvariate(11, 2)), int(chance.lognormvariate(12, 2))
+    row.started_at = row.created_at + row.wait_us
+    row.finished_at = row.ranked_at = row.updated_at = row.started_at + row.duration_us
+    changes.count(row.state, row.finished_at, row.task, row.queue, run_us=row.duration_us, wait_us=row.wait_us)
+    if row.state == "succeeded":
         row.result = f'{{"ok":true,"rows":{n}}}'
-    if state == "failed":
-        row.error_type, row.error, row.fingerprint = "builtins.ValueError", f"order {n} is gone", f"{task:016x}"
+    if row.state == "failed":
+        row.error_type, row.error, row.fingerprint = "builtins.ValueError", f"order {n} is gone", f"{n % GROUPS:016x}"
+        made = AttemptRow(row.id, 1, 1, "failed", row.worker, row.started_at, row.finished_at, None,
+                          row.error_type, row.error, DETAIL, row.fingerprint)  # fmt: skip
+        changes.attempts.append(made)
+        changes.errors[row.fingerprint] = ErrorDelta(
+            row.fingerprint, row.task, row.error_type, row.error, DETAIL, made.ended_at, made.ended_at, row.id, 1
+        )
+        changes.error_hours[row.fingerprint, made.ended_at - made.ended_at % (HOUR * MICRO)] += 1
+    if n % 50 == 0:
+        lines = [(row.started_at + k, "INFO" if k % 4 else "WARNING", f"line {k} of {n}") for k in range(20)]
+        changes.logs += [
+            LogRow(row.id, row.started_at, k, 1, 1, at, level, "shop", text)
+            for k, (at, level, text) in enumerate(lines)
+        ]
+        metric = f'{{"name":"rows","value":{n},"run":1,"attempt":1}}'
+        changes.events.append(EventRow(job_id=row.id, at=row.started_at, kind="metric", data=metric))
+
+
+def _add(changes: Changes, n: int, row: JobRow) -> None:
     if n % 20 == 0:
-        row.tags = f'{{"tenant":"t{n % 1000}"}}'
-        changes.tags.append(("tenant", f"t{n % 1000}", made, row.id))
-    changes.count("created", made, row.task, row.queue)
-    changes.saw_task(row.task, row.queue, made)
-    held: Any = changes
-    if n % 10 == 9 and held.jobs:
-        parent = next(reversed(changes.jobs))
-        row.parent_id = row.root_id = parent
+        tenant = f"t{n // 20 % TENANTS}"
+        row.tags = f'{{"tenant":"{tenant}"}}'
+        changes.tags.append(("tenant", tenant, row.created_at, row.id))
+    changes.count("created", row.created_at, row.task, row.queue)
+    changes.saw_task(row.task, row.queue, row.created_at)
     changes.jobs[row.id] = row
     changes.new.add(row.id)
     changes.touched[row.id] = None
+
+
+async def _beside(store: Store, until: float) -> None:
+    """What is listed and is no job."""
+    now = round(until * MICRO)
+    changes = Changes({}, set())
+    changes.invalid = [
+        InvalidRow(at=now - n, seen_at=now - n, kind="record", job_id=f"job-{n}", queue="q1", cursor=str(n),
+                   reason="it is none", data=b"{}")
+        for n in range(AUDITED)
+    ]  # fmt: skip
+    rows = [
+        {"id": _id(until, n), "at": now - n, "who": f"user{n % 9}", "role": "operator", "address": "127.0.0.1",
+         "action": "cancelJob", "target": f"job-{n % 999}", "status": 200, "request_id": f"r{n}"}
+        for n in range(AUDITED)
+    ]  # fmt: skip
+    async with store.writing() as connection:
+        await write.lock(connection, "generated")
+        await write.save(connection, changes)
+        await connection.execute(audit.insert(), rows)
 
 
 def _id(at: float, n: int) -> str:

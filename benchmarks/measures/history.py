@@ -1,115 +1,110 @@
-"""What a list costs over a history of millions: p95 of every filter, sort and depth, on each database."""
+"""What a list costs over a history of millions: p95 of every endpoint that reads it, over HTTP, on each database."""
 
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from msgspec.structs import replace
-from sqlalchemy.ext.asyncio import AsyncConnection
+import httpx2 as httpx
 
-from benchmarks.history.database import DATABASES, fresh
-from benchmarks.history.generate import SPAN, generate, settle
+from benchmarks.history.database import DATABASES, asked, fresh
+from benchmarks.history.generate import generate, settle
+from benchmarks.history.questions import Ask, questions
+from benchmarks.history.server import NAMESPACE, served
 from benchmarks.measure import Row, percentile
+from naq.backends import from_url
+from naq.config import Config
+from naq.job import JobSpec
 from naq.server.store import open_store
-from naq.server.store.conditions import Among, Begins, Between, Condition, Contains, JobQuery, Sort, Tagged
-from naq.server.store.queries import errors, fleet, trends
-from naq.server.store.queries import jobs as asking
-from naq.server.store.rows import MICRO
+from naq.testing.broker import bundled_server
 
-REPEATS = 40  # of each question
-LISTS: dict[str, tuple[Condition, ...]] = {
-    "all": (),
-    "state": (Among("state", ("failed",)),),
-    "states": (Among("state", ("failed", "cancelled")),),
-    "task": (Among("task", ("shop.task3",)),),
-    "rare task, state": (Among("task", ("shop.task40",)), Among("state", ("failed",))),
-    "queue, state": (Among("queue", ("q3",)), Among("state", ("succeeded",))),
-    "queue and task": (Among("queue", ("q3",)), Among("task", ("shop.task3",))),
-    "worker": (Among("worker", ("worker-7",)),),
-    "fingerprint": (Among("fingerprint", (f"{3:016x}",)),),
-    "tag": (Tagged("tenant", "t20"),),
-    "tag, state": (Tagged("tenant", "t20"), Among("state", ("failed",))),
-    "text": (Contains("error", "order 77"),),
-    "absent text": (Contains("args", "nowhere"),),
-    "not a task": (Among("task", ("shop.task0",), negated=True),),
-    "id prefix": (Begins("id", "01"),),
-    "slow": (Between("duration_us", 60 * MICRO, None), Among("task", ("shop.task1",))),
-}
-SORTS: tuple[Sort, ...] = ("created_at", "started_at", "finished_at", "duration_us")
+KEPT = "BENCH_HISTORY"  # a database's URL: generated there where it is empty, measured there, and left there
+REPEATS = 20  # of each question
 
 
 def history(databases: Sequence[str], count: int) -> list[Row]:
-    """A row a question and database."""
-    return [row for name in databases or DATABASES for row in asyncio.run(_history(name, count))]
-
-
-async def _history(database: str, count: int) -> list[Row]:
-    with fresh(database) as url:
-        store = await open_store(url)
-        begun = time.perf_counter()
-        await generate(store, count)
-        await settle(store)
-        print(f"{database}: {count:,} jobs in {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
-        async with store.reading() as connection:
-            rows = [await _row(database, count, name, act, connection) for name, act in await _questions(connection)]
-        await store.close()
+    """A row a question and database: p50, p95 and the longest of its answers, from one client, one after the other."""
+    rows: list[Row] = []
+    for name in databases or DATABASES:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            bundled_server(Path(folder) / "broker") as broker,
+            _database(name) as database,
+        ):
+            asyncio.run(_fill(database, count))
+            asyncio.run(_enqueue(broker.url, database))
+            with (
+                served(Path(folder), broker.url, database) as (address, _),
+                httpx.Client(base_url=address, timeout=120.0, trust_env=False) as client,
+            ):
+                rows += [_row(name, count, label, ask, client) for label, ask in questions(client)]
     return rows
 
 
-Act = Callable[[AsyncConnection], Awaitable[object]]
+@contextmanager
+def _database(kind: str) -> Generator[str]:
+    kept = os.environ.get(KEPT, "")
+    if kept.startswith(kind):
+        yield kept
+        return
+    with fresh(kind) as url:
+        yield url
 
 
-async def _row(database: str, count: int, name: str, act: Act, connection: AsyncConnection) -> Row:
+async def _fill(url: str, count: int) -> None:
+    """Generate what is to be asked for, where nothing is there yet."""
+    store = await open_store(url)
+    try:
+        with asked(url) as ask:
+            if ask("SELECT count(*) FROM (SELECT 1 FROM jobs LIMIT 1) AS one"):
+                return
+        begun = time.perf_counter()
+        await generate(store, count)
+        await settle(store)
+        print(f"{count:,} jobs in {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+    finally:
+        await store.close()
+
+
+async def _enqueue(broker: str, url: str) -> None:
+    """Give the broker the jobs that wait: the server would find out that they are none."""
+    from sqlalchemy import select
+
+    from naq.server.store.tables import jobs
+
+    store = await open_store(url)
+    async with store.reading() as connection:
+        found = await connection.execute(select(jobs.c.id, jobs.c.queue, jobs.c.task).where(jobs.c.state == "queued"))
+        waiting = [(str(job_id), str(queue), str(task)) for job_id, queue, task in found]
+    await store.close()
+    backend: Any = from_url(Config(broker_url=broker, namespace=NAMESPACE))
+    await backend.open(sorted({queue for _, queue, _ in waiting}))
+    await backend.enqueue(
+        [
+            JobSpec(id=job_id, queue=queue, payload=b'{"v":1,"task":"%s","args":[1],"kwargs":{}}' % task.encode())
+            for job_id, queue, task in waiting
+        ]
+    )
+    await backend.close()
+
+
+def _row(database: str, count: int, label: str, ask: Ask, client: httpx.Client) -> Row:
     taken: list[float] = []
     for _ in range(REPEATS):
+        path, params = ask()
         begun = time.perf_counter()
-        await act(connection)
+        answer = client.get(path, params=params)
         taken.append((time.perf_counter() - begun) * 1000)
-    row = {"measure": "history", "system": f"naq, {database}", "question": name, "jobs": count,
-           "p50_ms": percentile(taken, 50), "p95_ms": percentile(taken, 95)}  # fmt: skip
-    print(f"  {database:10} {name:28} p50 {row['p50_ms']:7.1f} ms  p95 {row['p95_ms']:7.1f} ms", file=sys.stderr)
+        if not answer.is_success:
+            raise RuntimeError(f"{label}: {answer.status_code} {answer.text[:500]}")
+    row = {"measure": "history", "system": f"naq, {database}", "question": label, "jobs": count,
+           "p50_ms": percentile(taken, 50), "p95_ms": percentile(taken, 95), "max_ms": max(taken)}  # fmt: skip
+    print(f"  {database:10} {label:44} p50 {row['p50_ms']:7.1f} ms  p95 {row['p95_ms']:7.1f} ms", file=sys.stderr)
     return row
-
-
-async def _questions(connection: AsyncConnection) -> list[tuple[str, Act]]:
-    newest = (await asking.find(connection, JobQuery(limit=200))).jobs
-    some = [job.id for job in newest]
-    now = newest[0].created_at
-    asked: list[tuple[str, Act]] = []
-    chance = random.Random(2)
-    for name, conditions in LISTS.items():
-        for sort in SORTS if len(conditions) < 2 else SORTS[:1]:
-            query = JobQuery(conditions=conditions, sort=sort)
-            asked.append((f"{name} by {sort}", lambda c, q=query: asking.find(c, q)))
-        asked.append((f"{name}, count", lambda c, x=conditions: asking.count(c, x)))
-
-    async def deep(c: AsyncConnection) -> None:
-        at = now - chance.randrange(SPAN * MICRO)
-        await asking.find(c, replace(JobQuery(), after=(at, "")))
-        await asking.find(c, replace(JobQuery(conditions=LISTS["task"]), after=(at, "")))
-
-    def any_job(act: Callable[[AsyncConnection, str], Awaitable[object]]) -> Act:
-        return lambda c: act(c, chance.choice(some))
-
-    day = 86_400 * MICRO
-    return [
-        *asked,
-        ("any depth, twice", deep),
-        ("detail", any_job(asking.get)),
-        ("attempts", any_job(asking.get_attempts)),
-        ("children", any_job(asking.children)),
-        ("tree", any_job(asking.tree)),
-        ("counts by state", asking.count_states),
-        ("counts by state of a task", lambda c: asking.count_states(c, LISTS["task"])),
-        ("errors", errors.find),
-        ("oldest of a queue", lambda c: fleet.oldest(c, queue="q3")),
-        ("trend of 24 h by 5 min", lambda c: trends.series(c, since=now - day, until=now, step=300)),
-        ("trend of 24 h by the hour", lambda c: trends.series(c, since=now - day, until=now, step=3600)),
-        ("trend of 30 days of a task", lambda c: trends.series(
-            c, since=now - 30 * day, until=now, step=3600, scope="task", name="shop.task0")),
-        ("totals of tasks, 24 h", lambda c: trends.totals(c, since=now - day, until=now, scope="task")),
-    ]  # fmt: skip

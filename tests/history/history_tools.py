@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,7 @@ from naq.config import Config
 from naq.job import AttemptError, Frame, JobRecord, JobState, new_id
 from naq.server.ingest import Reader
 from naq.server.store import Store, open_store
+from naq.server.store.conditions import Absent, Among, At, Begins, Between, Condition, Contains, Every, Tagged
 
 POSTGRES = os.environ.get("NAQ_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 DIALECTS = ("sqlite", "postgresql")
@@ -137,3 +139,41 @@ async def make_rig(url: str) -> AsyncGenerator[Rig]:
 
 def now_us() -> int:
     return round(clock.now() * 1e6)
+
+
+def matches(row: dict[str, Any], condition: Condition) -> bool:
+    """What a condition means, said once more and plainly."""
+    match condition:
+        case Every(parts):
+            found = all(matches(row, part) for part in parts)
+        case At(document, path, values, begins):
+            lies = lying(row[document], path)
+            found = lies is not None and (lies.startswith(values[0]) if begins else lies in values)
+        case Absent(field):
+            found = row[field] is None
+        case Among(field, values):
+            found = row[field] in values
+        case Between(measure, low, high):
+            value = (row["run_at"] or row["created_at"]) if measure == "due_at" else row[measure]
+            found = value is not None and (low is None or value >= low) and (high is None or value < high)
+        case Begins(field, start):
+            found = row[field].startswith(start)
+        case Contains(field, part):
+            found = part.lower() in (row[field] or "").lower()
+        case Tagged(name, value):
+            n = int(row["id"][1:])
+            found = n % 5 == 0 and name == "team" and value == "ab"[n % 2]
+    return found != condition.negated
+
+
+def lying(text: str | None, path: tuple[str, ...]) -> str | None:
+    """The JSON at `path`."""
+    if text is None or text.endswith("…") or "\\u0000" in text:
+        return None
+    value: Any = json.loads(text)
+    for step in path:
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return None
+    return json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from naq.job import new_id
 from naq.server.access.roles import check
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
-from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.lists import Cursor, Limit, links, size, total
 from naq.server.api.models import Done, Given, Model, Moment, Page, Total, at
 from naq.server.api.routes import BROKER, Routes
 from naq.server.bulk import rows
@@ -102,11 +102,11 @@ async def preview(request: Request, new: NewBulk) -> Preview:
         )
     async with core.reading() as connection:
         states = await jobs.count_states(connection, wanted.conditions, cap=cap)
-        total = await jobs.count(connection, wanted.conditions, cap=cap)
+        fit = await jobs.count(connection, wanted.conditions, cap=cap)
     return Preview(
-        states={name: _total(count, cap) for name, count in states.items() if count},
+        states={name: total(each.value, cap, whole=each.whole) for name, each in states.items() if each.value},
         within=sorted(VERBS[new.action].within),
-        total=_total(total, cap),
+        total=total(fit.value, cap, whole=fit.whole),
     )
 
 
@@ -121,14 +121,16 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
     now = micros(clock.now())
     frozen = (*wanted.conditions, Between("created_at", None, now))
     if new.ids is not None:
-        total = len(new.ids)
+        expected = len(new.ids)
     else:
         async with core.reading() as connection:
-            total = await jobs.count(connection, frozen, cap=core.settings.count_cap)
+            fit = await jobs.count(connection, frozen, cap=core.settings.count_cap)
+        # Of a filter that no index serves only some were looked at: how many there are, nobody knows yet.
+        expected = fit.value if fit.whole or fit.value >= core.settings.count_cap else None
     row = BulkRow(
         id=new_id(), name=new.name, action=new.action, filter=wanted.text,
         ids=None if new.ids is None else json.dumps(list(dict.fromkeys(new.ids))), before_at=now, rate=new.rate,
-        state="running", created_at=now, created_by=identity.name, finished_at=None, total=total, done=0, skipped=0,
+        state="running", created_at=now, created_by=identity.name, finished_at=None, total=expected, done=0, skipped=0,
         failed=0, failures="[]", place=None,
     )  # fmt: skip
     if not dry_run:
@@ -138,9 +140,8 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
             await rows.add(connection, row)
         core.bulk.begin(row.id)
         response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/bulk-actions/{row.id}"
-    note(
-        request, target=row.id, after={"action": new.action, "filter": wanted.text, "total": total, "dry_run": dry_run}
-    )
+    done = {"action": new.action, "filter": wanted.text, "total": expected, "dry_run": dry_run}
+    note(request, target=row.id, after=done)
     return BulkView.of(row, core.settings.count_cap)
 
 
@@ -203,7 +204,3 @@ def _read(core: Core, new: NewBulk) -> Filter:
     if new.filter is not None and not found.conditions:
         raise wrong("/filter", "it asks for nothing, and so for everything: say which jobs")
     return found
-
-
-def _total(count: int, cap: int) -> Total:
-    return Total(value=count, relation="at_least" if count >= cap else "exact")

@@ -59,7 +59,7 @@ async def list_jobs(
         items=[JobItem.of(row, core.redact) for row in found.jobs],
         next_cursor=None if found.after is None else core.signer.cursor(about, ["after", *found.after]),
         prev_cursor=None if found.before is None else core.signer.cursor(about, ["before", *found.before]),
-        total=None if counted is None else total(counted, core.settings.count_cap),
+        total=None if counted is None else total(counted.value, core.settings.count_cap, whole=counted.whole),
     )
     links(request, response, page)
     return page
@@ -86,7 +86,8 @@ async def count_jobs(request: Request, filter: FilterText = "") -> dict[str, Any
     wanted = read_filter(filter, most=core.settings.filter_terms)
     async with core.reading() as connection:
         found = await queries.count_states(connection, wanted.conditions, cap=core.settings.count_cap)
-    return {"states": {state: total(value, core.settings.count_cap) for state, value in found.items()}}
+    cap = core.settings.count_cap
+    return {"states": {state: total(each.value, cap, whole=each.whole) for state, each in found.items()}}
 
 
 @routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",))

@@ -50,9 +50,9 @@ def links(request: Request, response: Response, page: Page[Any]) -> None:
         response.headers["Link"] = ", ".join(found)
 
 
-def total(counted: int, cap: int) -> Total:
-    """A count that stopped at `cap`."""
-    return Total(value=counted, relation="at_least" if counted >= cap else "exact")
+def total(counted: int, cap: int, *, whole: bool = True) -> Total:
+    """A count that stopped at `cap`, or where not the `whole` was looked at."""
+    return Total(value=counted, relation="exact" if whole and counted < cap else "at_least")
 
 
 def sliced(core: Core, request: Request, response: Response, rows: Sequence[R], show: Callable[[R], T], *,

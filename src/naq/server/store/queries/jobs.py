@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import func, select
@@ -37,6 +37,13 @@ class JobPage(Struct, frozen=True, kw_only=True):
     jobs: list[JobListed]
     after: tuple[int, str] | None
     before: tuple[int, str] | None
+
+
+class Counted(NamedTuple):
+    """How many jobs there are: as many, or at least as many where `whole` is False and not all were looked at."""
+
+    value: int
+    whole: bool
 
 
 async def find(connection: AsyncConnection, query: JobQuery) -> JobPage:
@@ -104,18 +111,26 @@ async def tree(connection: AsyncConnection, root_id: str, *, limit: int = MOST) 
     return [*top.jobs, *[job for job in (await find(connection, query)).jobs if job.id != root_id]]
 
 
-async def count(connection: AsyncConnection, conditions: tuple[Condition, ...], *, cap: int = CAP) -> int:
-    """How many jobs there are, but never more than `cap`; what no index serves is counted among the first `cap`."""
-    made = plan.make_plan(JobQuery(conditions=conditions))
-    return int((await connection.execute(plan.count(made, cap))).scalar_one())
+async def count(connection: AsyncConnection, conditions: tuple[Condition, ...], *, cap: int = CAP) -> Counted:
+    """How many jobs there are, but never more than `cap`; what no index serves, among the first few thousand."""
+    asked, most = plan.count(plan.make_plan(JobQuery(conditions=conditions)), cap)
+    fit, seen = (await connection.execute(asked)).one()
+    return Counted(int(fit), int(seen) < most)
 
 
 async def count_states(
     connection: AsyncConnection, conditions: tuple[Condition, ...] = (), *, cap: int = CAP
-) -> dict[str, int]:
-    """How many jobs of each state there are, each counted up to `cap`."""
+) -> dict[str, Counted]:
+    """How many jobs of each state there are, each counted as `count` does."""
     others = tuple(one for one in conditions if not (isinstance(one, Among) and one.field == "state"))
-    return {state: await count(connection, (*others, Among("state", (state,))), cap=cap) for state in STATES}
+    made = plan.make_plan(JobQuery(conditions=others))
+    of_one = plan.make_plan(JobQuery(conditions=(*others, Among("state", STATES[:1]))))
+    if len(of_one.residual) == len(made.residual):  # an index has them by state
+        return {state: await count(connection, (*others, Among("state", (state,))), cap=cap) for state in STATES}
+    rows = (await connection.execute(plan.count_states(made))).all()
+    whole = sum(int(seen) for _, _, seen in rows) < plan.SCAN
+    fit = {str(state): int(fits) for state, fits, _ in rows}
+    return {state: Counted(fit.get(state, 0), whole) for state in STATES}
 
 
 def _key(row: JobListed, query: JobQuery) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select, true, tuple_, union_all
 from sqlalchemy.sql.selectable import Subquery
 
 from naq.server.store.conditions import (
@@ -112,12 +112,22 @@ def frontier(plan: Plan, query: JobQuery) -> Select[int, str]:
     return select(walked.c.sort, walked.c.id).order_by(*order).limit(1).offset(SCAN - 1)
 
 
-def count(plan: Plan, cap: int) -> Select[Any]:
-    """How many rows there are, counted up to `cap`; what is sifted, from at most `cap` rows."""
-    query = JobQuery(limit=cap)
-    walked = _walk(plan, query, cap, ordered=False)
-    source = jobs.join(walked, jobs.c.id == walked.c.id) if plan.residual else walked
-    return select(func.count()).select_from(source).where(*plan.residual)
+def count(plan: Plan, cap: int) -> tuple[Select[int, int], int]:
+    """How many rows fit and how many were looked at, at most so many: up to `cap`, and `SCAN` where they are sifted."""
+    most = min(cap, SCAN) if plan.residual else cap
+    walked = _walk(plan, JobQuery(limit=most), most, ordered=False)
+    if not plan.residual:
+        return select(func.count(), func.count()).select_from(walked), most
+    fits = func.count().filter(and_(*plan.residual))
+    return select(fits, func.count()).select_from(jobs.join(walked, jobs.c.id == walked.c.id)), most
+
+
+def count_states(plan: Plan) -> Select[str, int, int]:
+    """By state, how many rows fit and how many were looked at, of the first `SCAN`."""
+    walked = _walk(plan, JobQuery(limit=SCAN), SCAN, ordered=False)
+    fits = func.count().filter(and_(true(), *plan.residual))
+    joined = jobs.join(walked, jobs.c.id == walked.c.id)
+    return select(jobs.c.state, fits, func.count()).select_from(joined).group_by(jobs.c.state)
 
 
 def is_down(query: JobQuery) -> bool:
