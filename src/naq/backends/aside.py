@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from naq.backends.values import Entry, Signal, WorkerInfo
@@ -17,6 +17,14 @@ class Registry(Protocol):
 
     async def unregister(self, worker_id: str) -> None:
         """Say that it has gone; does nothing if it is unknown."""
+        ...
+
+    async def died(self, worker_id: str, claims: Sequence[bytes]) -> int:
+        """It is dead, says who knows for sure: `claims`, receipts it held, are queued at once, their leases ended.
+
+        How many there were. 0, and nothing done, where it is not there (any more): it said goodbye, or somebody else
+        was quicker, and they may be others' by now. A claim whose lease may have ended must not be among them.
+        """
         ...
 
     async def workers(self) -> list[WorkerInfo]:

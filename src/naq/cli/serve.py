@@ -21,6 +21,7 @@ from naq.config.load import project_app
 from naq.exceptions import ConfigurationError
 from naq.worker import Worker
 from naq.worker.loader import import_named, load_app
+from naq.worker.supervisor.ledger import take
 from naq.worker.supervisor.membership import Membership, join
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Options(NamedTuple):
 def serve(options: Options) -> int:
     """Run a worker in this process until it is told to stop; the exit code."""
     form = set_up(options.log_level, options.log_format)
-    link = join()
+    link, ledger = join(), take()
     if options.reload and link is None:
         from naq.cli.reloading import run_reloading
 
@@ -67,6 +68,7 @@ def serve(options: Options) -> int:
 
         return supervise(options, form)
     worker = make_worker(options)
+    worker.ledger = ledger
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
         signals = Signals(worker, loop, terse=options.terse)

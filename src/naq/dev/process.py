@@ -10,6 +10,7 @@ from typing import Final
 
 from naq.dev.tree import first
 from naq.worker.processes.spawn import Spawned, spawn
+from naq.worker.supervisor import ledger
 from naq.worker.supervisor.status import VARIABLE, Lines, Status
 
 #: Seconds beyond its own drain that a worker gets to end by itself, and seconds after it was told that it is now.
@@ -35,14 +36,18 @@ class WorkerProcess:
         self._process: Spawned | None = None
         self._hurried = asyncio.Event()
 
-    async def start(self, command: Sequence[str], env: Mapping[str, str], output: int | None = None) -> None:
-        """Start it; `output` is the file that its output goes to, by default ours.
+    async def start(
+        self, command: Sequence[str], env: Mapping[str, str], output: int | None = None, *, book: int
+    ) -> None:
+        """Start it; `output` is the file that its output goes to, by default ours. `book`: a ledger nobody writes in.
 
         Raises:
             OSError: it cannot be started.
         """
-        env = {**os.environ, **env, VARIABLE: str(os.getpid())}
-        self._process = await spawn(command, on_data=self._heard, on_exit=self.settled.set, env=env, output=output)
+        env = {**os.environ, **env, VARIABLE: str(os.getpid()), **ledger.variable(book)}
+        self._process = await spawn(
+            command, on_data=self._heard, on_exit=self.settled.set, env=env, output=output, files=[book]
+        )
 
     @property
     def pid(self) -> int:

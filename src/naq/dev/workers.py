@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from naq import clock
 from naq.dev.process import WorkerProcess
 from naq.dev.tree import first
 from naq.worker.processes.handle import describe_exit
+from naq.worker.supervisor import ledger
 from naq.worker.supervisor.supervisor import HOPELESS, PAUSE_FIRST, PAUSE_MOST, STEADY
 
 #: Seconds for which running jobs may go on when their worker is started anew; the rest is put back, and runs in the
@@ -113,11 +115,18 @@ class Workers:
             await slot.settled.wait()
 
     async def _keep(self, slot: _Slot) -> None:
+        book = ledger.create()
+        try:
+            await self._keep_with(book, slot)
+        finally:
+            os.close(book)
+
+    async def _keep_with(self, book: int, slot: _Slot) -> None:
         failures = 0
         while not self._stopping:
             slot.change.clear()  # what changes from here on, this start may have missed
             slot.process = process = WorkerProcess(slot.number)
-            await process.start(self._command(slot.number), self._env(), self._output)
+            await process.start(self._command(slot.number), self._env(), self._output, book=book)
             started_at = clock.monotonic()
             await first(process.settled.wait(), slot.change.wait())
             if process.was_ready:

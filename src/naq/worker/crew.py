@@ -58,6 +58,7 @@ from naq.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from naq.app import Naq
+    from naq.worker.supervisor.ledger import Ledger
 
 log = logging.getLogger("naq.worker")
 
@@ -85,6 +86,7 @@ class Crew:
         obey: Callable[[Order], None],
         source: Source,
         vitals: Vitals,
+        ledger: Ledger | None = None,
         first: Sequence[Service] = (),
     ) -> None:
         rules = Rules(
@@ -97,7 +99,8 @@ class Crew:
 
             # What the judge makes up for another attempt is sealed afterwards, and must still fit then.
             veil, judged = Veil(seal, config.max_payload), replace(rules, max_payload=seal.room(config.max_payload))
-        self.flights: Final = Flights()
+        self.flights: Final = Flights(ledger)
+        self._ledger = ledger
         self._vitals = vitals
         vitals.watch(backend.health, self.flights)
         self._thread = threading.get_ident()
@@ -199,6 +202,21 @@ class Crew:
         await self.flights.drained()
         await self._events.flush()
         return [claim.job.id for claim in claims]
+
+    async def take_over(self) -> None:
+        """Hand back at once what this worker's predecessor held, which is dead, and what it led."""
+        ledger = self._ledger
+        if ledger is None:
+            return
+        if (left := ledger.left) is not None:
+            try:
+                count = await self._backend.died(left.worker, left.held())
+                for name in (LEADER, SCHEDULER):
+                    await self._backend.resign(name, left.worker)
+                log.info("worker %s is dead; %d of its jobs were handed back", left.worker, count)
+            except NaqException as error:
+                log.warning("what worker %s held waits for the end of its leases: %s", left.worker, error)
+        ledger.begin(self._worker)
 
     async def make_known(self) -> None:
         """Let the fleet know what this worker is there for, before anybody relies on it."""

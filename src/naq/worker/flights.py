@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from naq.retry import Retry
     from naq.task import Task
     from naq.worker.processes.handle import Child
+    from naq.worker.supervisor.ledger import Ledger
 
 
 _NO_LINKS: Final[list[str]] = []
@@ -59,6 +60,7 @@ class Flight:
         "context",
         "deadline",
         "ended_at",
+        "entry",
         "envelope",
         "grace",
         "kwargs",
@@ -79,6 +81,7 @@ class Flight:
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.deadline = claim.deadline  # monotonic seconds; past it nothing is settled
+        self.entry = 0  # where it stands in the ledger; 0: nowhere
         self.phase = Phase.PREPARING
         self.verdict: Verdict | None = None
         self.abandoned = False  # settled by somebody else, because its code does not end
@@ -104,7 +107,9 @@ class Flight:
 
 
 class Flights:
-    """Every claim in flight, by job id. Changed by the main loop only; `snapshot` is for any thread.
+    """Every claim in flight, by job id. Changed by the main loop only; `snapshot` and `extend` are for any thread.
+
+    Those whose code has not ended also stand in `ledger`, for whoever takes the place of this process.
 
     Attributes:
         running: claims that hold a slot: their code has not ended.
@@ -113,7 +118,8 @@ class Flights:
         tally: what is counted about them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
         self._by_id: dict[str, Flight] = {}
         self._lingering: set[Flight] = set()
         self._empty: asyncio.Event | None = None
@@ -140,7 +146,15 @@ class Flights:
         before = self._by_id.pop(job_id, None)
         self._by_id[job_id] = flight
         self.running += 1
+        if self._ledger is not None:
+            self._ledger.note(flight)
         return before
+
+    def extend(self, flight: Flight, deadline: float) -> None:
+        """The lease of `flight` was renewed until `deadline`."""
+        flight.deadline = max(flight.deadline, deadline)
+        if self._ledger is not None:
+            self._ledger.renew(flight)
 
     def end(self, flight: Flight) -> None:
         """The task's code has ended, or is given up: its slot is free. Does nothing the second time."""
@@ -149,6 +163,8 @@ class Flights:
             flight.ended_at = clock.monotonic()
             self.running -= 1
             self.room.set()
+            if self._ledger is not None:
+                self._ledger.strike(flight)
 
     def everyone(self) -> list[Flight]:
         """All flights, settled ones with callbacks under way included; for the main loop."""

@@ -53,7 +53,7 @@ class Keeper(Service):
         for job_id, deadline in extended.deadlines.items():
             # Never back to life: what lapsed while we asked may be running elsewhere already.
             if (flight := held.get(job_id)) is not None and clock.monotonic() < flight.deadline:
-                flight.deadline = max(flight.deadline, deadline)
+                self._flights.extend(flight, deadline)
         self._tell_ids(held, extended.lost, Verdict.LOST)
         self._tell_ids(held, extended.cancelled, Verdict.CANCEL)
         return len(held)

@@ -34,6 +34,7 @@ from naq.worker.vitals import Vitals
 if TYPE_CHECKING:
     from naq.app import Naq
     from naq.backends.base import Backend
+    from naq.worker.supervisor.ledger import Ledger
 
 log = logging.getLogger("naq.worker")
 
@@ -68,6 +69,7 @@ class Worker:
         config: the settings in force.
         vitals: how it is.
         health_port: where it serves health checks while it runs; 0: nowhere.
+        ledger: where its claims outlive it, if it has a supervisor; to be set before `run`.
         left_behind: after `run`: threads and coroutines that did not end, whatever was done.
 
     Raises:
@@ -112,6 +114,7 @@ class Worker:
         self.vitals: Final = Vitals(self.id, concurrency=self.config.concurrency, lease=self.config.lease)
         self.health_port = 0
         self.left_behind = 0
+        self.ledger: Ledger | None = None
         self._health = health
         self._recycling = (max_jobs, max_memory)
         self._asked = False
@@ -200,6 +203,8 @@ class Worker:
                 await self._work(crew)
         finally:
             await crew.lifeline.stop()
+            if self.ledger is not None:
+                self.ledger.end()
             if own:
                 await farewell("close the connection", backend.close())
 
@@ -217,6 +222,7 @@ class Worker:
             obey=self._obey,
             source=self._source,
             vitals=self.vitals,
+            ledger=self.ledger,
             first=first,
         )
 
@@ -227,6 +233,7 @@ class Worker:
 
         async def both() -> None:  # at the same time: the lifeline opens its own in its thread
             await open_for_ever(backend, self.queues, Throttle(), url=url)
+            await crew.take_over()
             await crew.lifeline.ready()
             await crew.make_known()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from naq import clock
 from naq.backends.base import WorkerInfo
 from naq.backends.memory.instance import Instance
@@ -24,6 +26,20 @@ class RegistryPart(Instance):
         check_token("worker id", worker_id)
         with self._store.lock:
             self._store.workers.pop(worker_id, None)
+
+    async def died(self, worker_id: str, claims: Sequence[bytes]) -> int:
+        """Hand its claims back."""
+        self._check_open()
+        check_token("worker id", worker_id)
+        store = self._store
+        with store.lock:
+            if store.workers.pop(worker_id, None) is None:
+                return 0
+            store.advance()
+            held = [entry for receipt in claims if (entry := store.held(receipt)) is not None]
+            for entry in held:
+                store.hand_back(entry)
+        return len(held)
 
     async def workers(self) -> list[WorkerInfo]:
         """Who said within their `ttl` that they live."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from naq.backends.nats import messages, topology
 from naq.backends.nats.api import read_ack
 from naq.backends.nats.client.errors import Conflict
 from naq.backends.nats.events import Events
+from naq.backends.nats.fetch import NAK
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.names import check_token
 
@@ -44,6 +46,24 @@ def _holder(data: bytes) -> str:
         return _decode_leader(data).holder
     except msgspec.DecodeError:
         return ""
+
+
+def place(receipt: bytes) -> tuple[bytes, int] | None:
+    """What a receipt is for: the same for every delivery of a message. None where it is no receipt."""
+    if not receipt.startswith(b"$JS.ACK.") or receipt.split() != [receipt]:
+        return None
+    try:
+        return messages.Receipt(receipt).place
+    except (ValueError, IndexError):
+        return None
+
+
+class Word(NamedTuple):
+    """What a worker said last, when by the broker's clock (UNIX seconds), and the sequence of that."""
+
+    info: WorkerInfo
+    at: float
+    sequence: int
 
 
 def _alive(_subject: bytes, _reply: bytes, _payload: bytes, _header: bytes) -> None:
@@ -97,16 +117,37 @@ class Registry(Events):
             header = messages.block(messages.ttl(self.config.worker_ttl))
             await self.courier.publish(subject.encode(), _encode(gone), header, timeout=self.config.publish_timeout)
 
+    async def died(self, worker_id: str, claims: Sequence[bytes]) -> int:
+        """Hand its claims back, by whoever removes its last word; see `Registry.died`."""
+        self.must_be_open()
+        there = await self.js.last(self.subjects.live, self.subjects.worker(check_token("worker id", worker_id)))
+        if there is None or (info := _read(there.data)) is None or info.state == "stopped":
+            return 0
+        return await self.take_back(there.sequence, claims)
+
+    async def take_back(self, word: int, claims: Sequence[bytes]) -> int:
+        """NAK `claims` of a dead worker whose last word is the message `word`; how many. None where it is gone.
+
+        Whoever removes it is the only one to do this: later on the broker would take a NAK of the old delivery for one
+        of the new, which is somebody else's.
+        """
+        lost = [receipt for receipt in claims if place(receipt) is not None]
+        if not await self.js.delete(self.subjects.live, word):
+            return 0
+        for receipt in lost:
+            self.settle(receipt, NAK)
+        return len(lost)
+
     async def workers(self) -> list[WorkerInfo]:
         """Who lives; see `Registry.workers`."""
         self.must_be_open()
-        return [info for info, _ in await self.registered() if info.state != "stopped"]
+        return [word.info for word in await self.registered() if word.info.state != "stopped"]
 
-    async def registered(self) -> list[tuple[WorkerInfo, float]]:
-        """The same, with those that said goodbye a moment ago, and when they said so by the broker's clock."""
+    async def registered(self) -> list[Word]:
+        """The last words of the same, and of those that said goodbye a moment ago."""
         subject = self.subjects.worker("*")
         return [
-            (info, messages.stored_at(message.time))
+            Word(info, messages.stored_at(message.time), message.sequence)
             async for message in self.js.walk(self.subjects.live, subject)
             if (info := _read(message.data)) is not None
         ]

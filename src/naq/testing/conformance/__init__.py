@@ -44,7 +44,7 @@ from naq.testing.conformance.listing import TestForget, TestJobs, TestLetter  # 
 from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
 from naq.testing.conformance.move import TestMove, TestMoveRaces  # noqa: E402
 from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
-from naq.testing.conformance.registry import TestLeadership, TestWorkers  # noqa: E402
+from naq.testing.conformance.registry import TestDeath, TestLeadership, TestWorkers  # noqa: E402
 from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
 from naq.testing.conformance.run_now import TestRunNow  # noqa: E402
 from naq.testing.conformance.signals import TestSignals  # noqa: E402
@@ -61,6 +61,7 @@ __all__ = [
     "TestCancelWaiting",
     "TestComplete",
     "TestDeadline",
+    "TestDeath",
     "TestDelay",
     "TestDiscard",
     "TestEnqueue",

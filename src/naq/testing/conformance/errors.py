@@ -138,6 +138,7 @@ def _refuses(group: TestNames, harness: Any, name: str) -> None:
             lambda: backend.stats([name]),
             lambda: backend.register(WorkerInfo(id=name, queues=[]), ttl=1),
             lambda: backend.unregister(name),
+            lambda: backend.died(name, []),
             lambda: backend.lead(name, "a", ttl=1),
             lambda: backend.lead(queue, name, ttl=1),
         ]

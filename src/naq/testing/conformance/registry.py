@@ -7,8 +7,9 @@ import asyncio
 from msgspec.structs import replace
 
 from naq import clock
-from naq.backends.base import Backend, WorkerInfo
-from naq.testing.conformance.bench import PATIENCE, STEP, Bench, scenario
+from naq.backends.base import Backend, Settled, WorkerInfo
+from naq.job import JobState
+from naq.testing.conformance.bench import PATIENCE, STEP, Bench, record, scenario
 
 TTL = 2.0  # seconds; as short as stores with a resolution of a second keep well
 
@@ -68,6 +69,69 @@ class TestWorkers:
         assert not await forgotten()
         await bench.until(forgotten, within=end - clock.monotonic())
         await backend.unregister(alive.id)
+
+
+class TestDeath:
+    """`died`."""
+
+    @scenario
+    async def test_its_claims_are_handed_out_at_once(self, bench: Bench) -> None:
+        """To whoever asks, as if their leases had run out: the same attempt, delivered once more. Others stay."""
+        queue = bench.name()
+        dead, other = await bench.open(queue), await bench.open(queue)
+        lost, kept = await bench.claimed(dead, queue), await bench.claimed(dead, queue)
+        worker = WorkerInfo(id=bench.name("w"), queues=[queue], claims=[lost.receipt, kept.receipt])
+        await dead.register(worker, ttl=60)
+        assert await other.died(worker.id, [lost.receipt]) == 1
+        assert await _find(other, worker.id) is None
+        again = await bench.claim(other, queue)
+        assert (again.job.id, again.job.attempt, again.delivered) == (lost.job.id, 1, 2)
+        await bench.silent(other, queue)
+        assert await dead.complete(kept, record(kept)) is Settled.DONE
+
+    @scenario
+    async def test_whoever_says_so_second_changes_nothing(self, bench: Bench) -> None:
+        """By then somebody else has the job."""
+        queue = bench.name()
+        dead, first, second = [await bench.open(queue) for _ in range(3)]
+        lost = await bench.claimed(dead, queue)
+        worker = WorkerInfo(id=bench.name("w"), queues=[queue], claims=[lost.receipt])
+        await dead.register(worker, ttl=60)
+        said = await asyncio.gather(*(each.died(worker.id, [lost.receipt]) for each in (first, second)))
+        assert sorted(said) == [0, 1]
+        again = await bench.claim(first, queue)
+        assert await second.died(worker.id, [lost.receipt]) == 0
+        await bench.silent(second, queue)
+        assert again.job.id in (await first.extend([again], lease=bench.lease)).deadlines
+
+    @scenario
+    async def test_one_that_nobody_knows_or_that_has_left_was_not_alive(self, bench: Bench) -> None:
+        """What it held is its own affair: it has put it back, or somebody else did."""
+        queue = bench.name()
+        backend, other = await bench.open(queue), await bench.open(queue)
+        claim = await bench.claimed(backend, queue)
+        left = WorkerInfo(id=bench.name("w"), queues=[queue], claims=[claim.receipt])
+        await backend.register(left, ttl=60)
+        await backend.unregister(left.id)
+        for worker_id in (left.id, bench.name("w")):
+            assert await other.died(worker_id, [claim.receipt]) == 0
+        await bench.silent(other, queue)
+
+    @scenario
+    async def test_what_it_had_settled_stays_so(self, bench: Bench) -> None:
+        """Whoever knows what it held may not know the last of it."""
+        queue = bench.name()
+        dead, other = await bench.open(queue), await bench.open(queue)
+        done, later = await bench.claimed(dead, queue), await bench.claimed(dead, queue)
+        worker = WorkerInfo(id=bench.name("w"), queues=[queue])
+        await dead.register(worker, ttl=60)
+        await dead.complete(done, record(done))
+        await dead.retry(later, delay=3600)
+        await other.died(worker.id, [done.receipt, later.receipt, b"junk"])
+        await bench.silent(other, queue)
+        known = await other.get(later.job.id)
+        assert known is not None
+        assert known.state is JobState.RETRYING
 
 
 class TestLeadership:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -124,10 +124,11 @@ async def spawn(
     on_exit: Callable[[], None],
     env: Mapping[str, str] | None = None,
     output: int | None = None,
+    files: Collection[int] = (),
 ) -> Spawned:
     """Start `command`. `on_data` gets what it writes to the socket; `on_exit` is called once, when it has ended.
 
-    What it prints goes to the open file `output`, or where our own output goes.
+    What it prints goes to the open file `output`, or where our own output goes. The open `files` stay open in it.
 
     Raises:
         ConfigurationError: this system cannot.
@@ -149,6 +150,7 @@ async def spawn(
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=tuple(files),
                 env=None if env is None else dict(env),
             )
         except BaseException:

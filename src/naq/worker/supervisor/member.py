@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from naq import clock
 from naq.worker.processes.spawn import Spawned, spawn
+from naq.worker.supervisor import ledger
 from naq.worker.supervisor.status import SILENT, VARIABLE, Lines, Status
 
 
@@ -35,14 +36,14 @@ class Member:
         self._heard_at = 0.0
         self._lines = Lines()
 
-    async def start(self, command: Sequence[str]) -> None:
-        """Start it.
+    async def start(self, command: Sequence[str], book: int) -> None:
+        """Start it, with a `ledger` that nobody who lives writes in.
 
         Raises:
             OSError: it cannot be started.
         """
-        env = {**os.environ, VARIABLE: str(os.getpid())}
-        self.process = await spawn(command, on_data=self._heard, on_exit=self.leaving.set, env=env)
+        env = {**os.environ, VARIABLE: str(os.getpid()), **ledger.variable(book)}
+        self.process = await spawn(command, on_data=self._heard, on_exit=self.leaving.set, env=env, files=[book])
 
     @property
     def has_ended(self) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from naq import clock
 from naq.worker.drain import within
 from naq.worker.processes.handle import describe_exit
+from naq.worker.supervisor import ledger
 from naq.worker.supervisor.member import Member
 from naq.worker.vitals import Numbers, Report
 
@@ -112,33 +114,39 @@ class Supervisor:
 
     async def _keep(self, number: int, member: Member | None = None) -> None:
         """Keep worker `number` running: one process after another."""
-        failures = 0
-        while not self._stop.is_set():
-            member = member or Member(number)
-            try:
-                await member.start(self._command(number))
-            except OSError as error:
-                failures += 1
-                await self._pause(failures, f"worker {number} cannot be started: {error}")
+        failures, book = 0, ledger.create()
+        try:
+            while not self._stop.is_set():
+                member = member or Member(number)
+                try:
+                    await member.start(self._command(number), book)
+                except OSError as error:
+                    failures += 1
+                    await self._pause(failures, f"worker {number} cannot be started: {error}")
+                    member = None
+                    continue
+                self._members.add(member)
+                member.process.ended.add_done_callback(lambda _, gone=member: self._members.discard(gone))
+                if self._stop.is_set():  # asked while it was being started
+                    member.tell(signal.SIGTERM)
+                await member.leaving.wait()
+                if member.is_dismissed:
+                    log.info("worker %d (process %d) was told to go; nobody follows", number, member.process.pid)
+                    return
+                if not member.has_ended:  # it ends on its own, and writes in its ledger until then
+                    os.close(book)
+                    book = ledger.create()
+                lived = clock.monotonic() - member.started_at
+                why = self._why_replaced(member)
+                log.info("worker %d (process %d) %s after %.0f s", number, member.process.pid, why, lived)
+                if why == RETIRED and lived >= HASTY:
+                    failures = 0
+                elif not self._stop.is_set():
+                    failures = failures + 1 if lived < STEADY else 1
+                    await self._pause(failures, f"worker {number} (process {member.process.pid}) {why}")
                 member = None
-                continue
-            self._members.add(member)
-            member.process.ended.add_done_callback(lambda _, gone=member: self._members.discard(gone))
-            if self._stop.is_set():  # asked while it was being started
-                member.tell(signal.SIGTERM)
-            await member.leaving.wait()
-            if member.is_dismissed:
-                log.info("worker %d (process %d) was told to go; nobody follows", number, member.process.pid)
-                return
-            lived = clock.monotonic() - member.started_at
-            why = self._why_replaced(member)
-            log.info("worker %d (process %d) %s after %.0f s", number, member.process.pid, why, lived)
-            if why == RETIRED and lived >= HASTY:
-                failures = 0
-            elif not self._stop.is_set():
-                failures = failures + 1 if lived < STEADY else 1
-                await self._pause(failures, f"worker {number} (process {member.process.pid}) {why}")
-            member = None
+        finally:
+            os.close(book)
 
     def _why_replaced(self, member: Member) -> str:
         """What happened to `member`, which leaves or has left, in words."""

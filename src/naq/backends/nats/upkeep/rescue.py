@@ -10,12 +10,9 @@ import logging
 from typing import Final
 
 from naq import clock
-from naq.backends.base import WorkerInfo
 from naq.backends.nats import messages
 from naq.backends.nats.client.errors import is_no_responders
-from naq.backends.nats.fetch import NAK
-from naq.backends.nats.messages import Receipt
-from naq.backends.nats.registry import Registry
+from naq.backends.nats.registry import Registry, Word, place
 
 _log = logging.getLogger("naq.upkeep")
 ROUNDS: Final = 2  # refused probes in a row after which a worker is dead; one may hit a reconnect
@@ -26,33 +23,32 @@ class Rescue:
 
     def __init__(self, session: Registry) -> None:
         self._session = session
-        self._seen: dict[str, tuple[WorkerInfo, float]] = {}
+        self._seen: dict[str, tuple[Word, float]] = {}
         self._silent: dict[str, int] = {}
 
     async def round(self) -> int:
         """Probe every worker that should live; how many claims were handed back."""
         session, rescued = self._session, 0
         registered = await session.registered()
-        if not any(info.claims for info, _ in (*registered, *self._seen.values())):
+        if not any(word.info.claims for word in (*registered, *(word for word, _ in self._seen.values()))):
             self._seen.clear()
             self._silent.clear()
             return 0
         # When they said so the broker knows best: we may lead since a moment ago, and their leases run since then.
         stream = await session.js.call(f"STREAM.INFO.{session.subjects.live}")
         now, broker_now = clock.monotonic(), messages.stored_at(stream["ts"])
-        for info, said_at in registered:
-            seen = now - max(broker_now - said_at, 0.0)
-            before = self._seen.get(info.id)
-            if before is None or before[0] != info:
-                self._silent.pop(info.id, None)
-            self._seen[info.id] = (info, seen)
-        for worker_id, (info, seen) in list(self._seen.items()):
-            if info.state == "stopped" or now - seen > session.config.lease:
+        for word in registered:
+            before = self._seen.get(word.info.id)
+            if before is None or before[0].sequence != word.sequence:
+                self._silent.pop(word.info.id, None)
+            self._seen[word.info.id] = (word, now - max(broker_now - word.at, 0.0))
+        for worker_id, (word, seen) in list(self._seen.items()):
+            if word.info.state == "stopped" or now - seen > session.config.lease:
                 self._forget(worker_id)
-            elif not info.claims or await self._answers(worker_id):
+            elif not word.info.claims or await self._answers(worker_id):
                 self._silent.pop(worker_id, None)
             elif self._count(worker_id) >= ROUNDS and now - seen > session.config.heartbeat_interval:
-                rescued += self._hand_back(info, seen)
+                rescued += await self._hand_back(word, seen)
                 self._forget(worker_id)
         return rescued
 
@@ -69,32 +65,23 @@ class Rescue:
         header = await self._session.courier.poke(self._session.subjects.probe(worker_id))
         return not is_no_responders(header)
 
-    def _hand_back(self, info: WorkerInfo, seen: float) -> int:
+    async def _hand_back(self, word: Word, seen: float) -> int:
         """NAK its claims, unless their lease may have run out, and they may be somebody else's by now."""
+        info = word.info
         # The worker renews every third of a lease, so at its last word a claim had two thirds left at least.
         if clock.monotonic() > seen + self._session.config.lease * 2 / 3 - self._session.margin:
             return 0
         elsewhere = self._elsewhere(info.id)
-        places = {receipt: _place(receipt) for receipt in info.claims}
-        lost = [receipt for receipt, place in places.items() if place is not None and place not in elsewhere]
-        for receipt in lost:
-            self._session.settle(receipt, NAK)
-        _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, len(lost))
-        return len(lost)
+        lost = await self._session.take_back(
+            word.sequence, [receipt for receipt in info.claims if place(receipt) not in elsewhere]
+        )
+        _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, lost)
+        return lost
 
     def _elsewhere(self, worker_id: str) -> set[object]:
         """What other workers say they hold: it may have been given back after the dead one's last word.
 
         The broker would take a NAK of the old delivery for one of the new.
         """
-        return {_place(receipt) for info, _ in self._seen.values() if info.id != worker_id for receipt in info.claims}
-
-
-def _place(receipt: bytes) -> tuple[bytes, int] | None:
-    """What a receipt is for: the same for every delivery of a message. None where it is no receipt."""
-    if not receipt.startswith(b"$JS.ACK.") or receipt.split() != [receipt]:
-        return None
-    try:
-        return Receipt(receipt).place
-    except (ValueError, IndexError):
-        return None
+        others = [word.info for word, _ in self._seen.values() if word.info.id != worker_id]
+        return {place(receipt) for info in others for receipt in info.claims}

@@ -1,0 +1,135 @@
+"""What outlives a worker process: the claims of jobs that ran, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+from msgspec.structs import replace
+
+from naq import clock
+from naq.backends.base import Claim
+from naq.job import JobSpec
+from naq.worker.flights import Flight, Flights
+from naq.worker.supervisor import ledger
+from naq.worker.supervisor.ledger import Ledger
+
+
+@pytest.fixture
+def file() -> Generator[int]:
+    opened = ledger.create()
+    yield opened
+    os.close(opened)
+
+
+def flight(number: int = 1, *, seconds: float = 60.0, receipt: bytes | None = None) -> Flight:
+    job = JobSpec(id=f"job-{number}", payload=b"", queue="default")
+    now = clock.monotonic()
+    named = b"$JS.ACK.receipt.%d" % number if receipt is None else receipt
+    return Flight(Claim(job=job, receipt=named, deadline=now + seconds, delivered=1, claimed_at=now))
+
+
+def held(file: int) -> list[bytes] | None:
+    left = Ledger(file).left
+    return None if left is None else left.held()
+
+
+def test_what_runs_when_the_process_dies_is_left_to_the_next(file: int) -> None:
+    own = Ledger(file)
+    assert own.left is None
+    flights = Flights(own)
+    flights.add(flight(1))
+    assert held(file) is None, "nobody's, before it has begun"
+    own.begin("me")
+    runs, ended, removed = flight(2), flight(3), flight(4)
+    for each in (runs, ended, removed):
+        flights.add(each)
+    flights.end(ended)  # about to be settled: it may be somebody else's in a moment
+    flights.end(removed)
+    flights.remove(removed)
+    following = Ledger(file)
+    assert following.left is not None
+    assert following.left.worker == "me"
+    assert following.left.held() == [runs.claim.receipt]
+    assert held(file) == [runs.claim.receipt], "until it has been seen to"
+    following.begin("next")
+    assert held(file) == []
+
+
+def test_a_claim_whose_lease_may_have_ended_is_left_alone_and_one_that_was_renewed_is_not(file: int) -> None:
+    own = Ledger(file)
+    own.begin("me")
+    flights = Flights(own)
+    lapsed, renewed = flight(1, seconds=-1.0), flight(2, seconds=-1.0)
+    flights.add(lapsed)
+    flights.add(renewed)
+    flights.extend(renewed, clock.monotonic() + 60.0)
+    assert held(file) == [renewed.claim.receipt]
+    flights.end(lapsed)
+    flights.extend(lapsed, clock.monotonic() + 60.0)
+    assert held(file) == [renewed.claim.receipt]
+
+
+def test_one_that_ends_in_order_leaves_nothing(file: int) -> None:
+    own = Ledger(file)
+    own.begin("me")
+    flights = Flights(own)
+    flights.add(flight())
+    own.end()
+    assert held(file) is None
+    flights.add(flight(2))
+    assert held(file) is None
+
+
+def test_what_has_no_room_is_left_out_and_room_is_used_again(file: int) -> None:
+    own = Ledger(file)
+    own.begin("me")
+    flights = Flights(own)
+    long = flight(0, receipt=b"$JS.ACK." + b"x" * 300)
+    flights.add(long)
+    many = [flight(number) for number in range(1, 2000)]
+    for each in many:
+        flights.add(each)
+    first = held(file)
+    assert first is not None
+    assert 500 < len(first) < len(many)
+    assert long.claim.receipt not in first
+    for each in (long, *many):
+        flights.end(each)
+    assert held(file) == []
+    again = [flight(number) for number in range(3000, 3000 + len(first))]
+    for each in again:
+        flights.add(each)
+    assert held(file) is not None
+    assert set(held(file) or ()) == {each.claim.receipt for each in again}
+
+
+def test_what_is_no_ledger_says_nothing(file: int) -> None:
+    os.pwrite(file, os.urandom(262_144), 0)
+    left = Ledger(file).left
+    assert left is None or all(isinstance(receipt, bytes) for receipt in left.claims)
+
+
+def test_a_process_takes_it_once(file: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ledger.take() is None
+    for name, value in ledger.variable(os.dup(file)).items():
+        monkeypatch.setenv(name, value)
+    mine = ledger.take()
+    assert mine is not None
+    mine.begin("me")
+    assert ledger.take() is None
+    assert held(file) == []
+
+
+def test_a_claim_that_is_handed_out_anew_stands_there_once(file: int) -> None:
+    own = Ledger(file)
+    own.begin("me")
+    flights = Flights(own)
+    before = flight(1)
+    flights.add(before)
+    after = Flight(replace(before.claim, receipt=b"$JS.ACK.newer"))
+    assert flights.add(after) is before
+    flights.end(before)
+    flights.remove(before)
+    assert held(file) == [b"$JS.ACK.newer"]
