@@ -15,6 +15,7 @@ from naq.server.store.queries.build import build
 from naq.server.store.rows import micros
 from naq.server.store.tables.access import audit
 
+_NAMED = 256  # characters of what was changed
 _LONGEST = 16_384  # characters of what was there before or after; more is cut: the log is for people
 
 
@@ -45,16 +46,20 @@ async def begin(connection: AsyncConnection, *, entry: str, identity: Identity, 
             role=identity.role or "",
             address=address,
             action=action,
-            target=target[:256],
+            target=target[:_NAMED],
             status=0,
             request_id=request_id,
         )
     )
 
 
-async def finish(connection: AsyncConnection, *, entry: str, status: int, before: Any, after: Any) -> None:
-    """Note how it was answered, and what changed."""
+async def finish(
+    connection: AsyncConnection, *, entry: str, status: int, before: Any, after: Any, target: str | None = None
+) -> None:
+    """Note how it was answered, what changed, and which thing it was, where only the answer says so."""
     values: dict[str, Any] = {"status": status, "before": _text(before), "after": _text(after)}
+    if target is not None:
+        values["target"] = target[:_NAMED]
     await connection.execute(update(audit).where(audit.c.id == entry).values(**values))
 
 

@@ -159,7 +159,10 @@ async def _noted(core: Core, identity: Identity, request: Request, handler: Hand
 
 async def _finish(core: Core, entry: str, status: int, noted: dict[str, Any]) -> None:
     async with core.writing() as connection:
-        await audit.finish(connection, entry=entry, status=status, before=noted.get("before"), after=noted.get("after"))
+        await audit.finish(
+            connection, entry=entry, status=status, before=noted.get("before"), after=noted.get("after"),
+            target=noted.get("target"),
+        )  # fmt: skip
 
 
 def _refuse_unknown(request: Request, known: frozenset[str]) -> None:
