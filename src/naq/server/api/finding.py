@@ -74,14 +74,14 @@ async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # no
     core = core_of(request)
     wanted = read_filter(filter, most=core.settings.filter_terms).conditions
     async with core.reading() as connection:
-        rows = await sample.newest(connection, wanted)
+        some = await sample.newest(connection, wanted)
         tags = await sample.tagged(connection, wanted, most=TOP)
     found: dict[str, list[FacetValue]] = {}
     for key, field in _FACETS.items():
-        values = Counter(value for row in rows if (value := getattr(row, field)))
+        values = Counter(value for row in some.jobs if (value := getattr(row, field)))
         found[key] = [FacetValue(value=value, count=count) for value, count in values.most_common(TOP)]
     found["tag"] = [FacetValue(value=f"{name}={value}", count=count) for name, value, count in tags]
-    return Facets(counted=total(len(rows), SCAN), facets=found)
+    return Facets(counted=total(len(some.jobs), SCAN, whole=some.whole), facets=found)
 
 
 @routes.add("GET", "/jobs/histogram", "getHistogram", "Show jobs in bars", problems=("invalid_filter",))
@@ -96,11 +96,11 @@ async def get_histogram(
     core = core_of(request)
     wanted = read_filter(filter, most=core.settings.filter_terms).conditions
     async with core.reading() as connection:
-        rows = await sample.newest(connection, wanted)
-    counted = total(len(rows), SCAN)
+        some = await sample.newest(connection, wanted)
+    counted = total(len(some.jobs), SCAN, whole=some.whole)
     if by in {"duration", "wait"}:
-        return _by_length(counted, rows, "duration_us" if by == "duration" else "wait_us")
-    return _by_time(counted, rows, "created_at" if by == "created" else "finished_at")
+        return _by_length(counted, some.jobs, "duration_us" if by == "duration" else "wait_us")
+    return _by_time(counted, some.jobs, "created_at" if by == "created" else "finished_at")
 
 
 @routes.add("GET", "/jobs/suggest", "suggestFilter", "Say what a filter may go on with")

@@ -37,11 +37,22 @@ class Sampled(Struct, frozen=True, kw_only=True):
 _COLUMNS: Final = [jobs.c[name] for name in Sampled.__struct_fields__]
 
 
-async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...]) -> list[Sampled]:
-    """The newest jobs that fit, `SCAN` at most: where there are so many, there may be more."""
+class Sample(Struct, frozen=True):
+    """The newest jobs that fit, and whether they are all there are."""
+
+    jobs: list[Sampled]
+    whole: bool
+
+
+async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...]) -> Sample:
+    """The newest jobs that fit, `SCAN` at most, and found among `SCAN` where no index serves the conditions."""
     query = JobQuery(conditions=conditions, limit=SCAN - 1)
-    found = await connection.execute(plan.page(plan.make_plan(query), query, _COLUMNS))
-    return [build(Sampled, row) for row in found.mappings()]
+    made = plan.make_plan(query)
+    found = [build(Sampled, row) for row in (await connection.execute(plan.page(made, query, _COLUMNS))).mappings()]
+    whole = len(found) < SCAN
+    if whole and made.residual:
+        whole = (await connection.execute(plan.frontier(made, query))).one_or_none() is None
+    return Sample(found, whole)
 
 
 async def tagged(
