@@ -264,6 +264,45 @@ def test_a_write_that_hangs_lets_events_into_the_file(tmp_path: Path) -> None:
     run(test())
 
 
+def test_who_gives_up_waiting_tears_no_write() -> None:
+    """The outcome of a job waits for its last notes for so long, and many wait for the same write."""
+
+    async def test() -> None:
+        goes_on = asyncio.Event()
+
+        class Hanging(Log):
+            async def append(self, events: Sequence[Event]) -> None:
+                await goes_on.wait()
+                await super().append(events)
+
+        config = Config(broker_url=memory_url())
+        log = Hanging.on(config)
+        await log.open()
+        writer = EventWriter(log, config, "w")
+        writer.start()
+        for number in range(30):
+            writer.put(event(number))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.0 if number % 2 else 0.001):
+                    await writer.flush()
+        waiting = [asyncio.create_task(writer.flush()) for _ in range(10)]
+        await asyncio.sleep(0)
+        goes_on.set()
+        await asyncio.gather(*waiting)
+        assert [each.at for each in log.got] == list(range(30))
+        log.away = True
+        writer.put(event(30))
+        with pytest.raises(NaqConnectionError):
+            await writer.flush()
+        goes_on.clear()
+        await writer.stop()
+        log.away = False
+        await writer.last_words(0.01)
+        await log.close()
+
+    run(test())
+
+
 def test_a_worker_says_how_full_the_buffer_is() -> None:
     async def test() -> None:
         async with writing() as (writer, log):

@@ -30,6 +30,7 @@ class Held:
         capacity: bytes.
         size: bytes held, what was taken among them until it is settled.
         dropped: how many were dropped so far, by kind.
+        last: the number of the latest that was taken in; they count from 1.
     """
 
     def __init__(self, capacity: int, *, drops: bool) -> None:
@@ -40,7 +41,7 @@ class Held:
         self._events: OrderedDict[int, Event] = OrderedDict()
         self._by_rank: Final = tuple(deque[int]() for _ in (*FIRST_TO_GO, None))  # numbers in `_events`, oldest first
         self._taken: list[tuple[int, Event]] = []
-        self._number = 0
+        self.last = 0
 
     def __len__(self) -> int:
         return len(self._events) + len(self._taken)
@@ -50,15 +51,22 @@ class Held:
         """Whether it holds as much as it may."""
         return self.size >= self.capacity
 
+    @property
+    def first(self) -> int:
+        """The number of the oldest that is held; above `last` where none is."""
+        if self._taken:
+            return self._taken[0][0]
+        return next(iter(self._events), self.last + 1)
+
     def add(self, event: Event) -> None:
         """Take `event` in, behind all others."""
         need, rank = cost(event), _rank(event)
         if self._drops and not self._make_room(need, rank):
             self.dropped[event.kind] += 1
             return
-        self._number += 1
-        self._events[self._number] = event
-        self._by_rank[rank].append(self._number)
+        self.last += 1
+        self._events[self.last] = event
+        self._by_rank[rank].append(self.last)
         self.size += need
 
     def take(self, most: int) -> list[Event]:

@@ -67,11 +67,6 @@ class Queue:
         return self.held.size + self.spilled
 
     @property
-    def is_safe(self) -> bool:
-        """Whether all of it would outlive the process."""
-        return not len(self.held)
-
-    @property
     def dropped(self) -> Mapping[str, int]:
         """Events dropped so far, by kind."""
         return self.held.dropped

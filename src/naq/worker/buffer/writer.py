@@ -48,7 +48,9 @@ class EventWriter(Service):
         self._to = to
         self._queue = Queue(config, worker)
         self._alarm = Alarm(config.event_overflow)
-        self._writing = asyncio.Lock()
+        self._writing: asyncio.Task[NaqException | None] | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []  # up to which event, and who waits for that
+        self._slow: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
         self._throttle = Throttle()
@@ -106,7 +108,7 @@ class EventWriter(Service):
         """Write what is there, and what other workers left; how many events that was."""
         before = self.written
         self.interval = SWEEP
-        await self._write()
+        await self._write_all()
         if self._queue.spills:
             await self._replay()
         if not len(self._queue):
@@ -114,31 +116,32 @@ class EventWriter(Service):
         return self.written - before
 
     async def flush(self) -> None:
-        """Wait until what was put is written, or safe in the file.
+        """Wait until what was put before is written, or safe in the file.
 
         Raises:
             NaqException: the backend does not take it; it is tried again.
         """
         if self._queue.spilled:
             self._queue.shelter()
-        if not self._queue.is_safe:
-            await self._write()
+        if len(self._queue.held):
+            written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._queue.held.last, written))
+            self._begin()
+            await written
 
     async def last_words(self, timeout: float) -> None:
         """Write what is there if that takes at most `timeout` seconds; keep the rest in the file, or say so."""
         try:
             async with asyncio.timeout(timeout):
-                await self._write()
+                await self.flush()
         except (NaqException, TimeoutError) as error:
             log.debug("the last events could not be written: %s", error)
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
         self._queue.close()
         if lost := len(self._queue):
             log.warning("%d events of jobs are lost: the broker did not take them before the end", lost)
-
-    async def _write(self) -> None:
-        async with self._writing:
-            while batch := self._queue.take(AT_ONCE):
-                await self._send(batch)
 
     async def _replay(self) -> None:
         """Write what other workers left, without holding up what comes from ours."""
@@ -149,23 +152,55 @@ class EventWriter(Service):
                 while batch := spill.peek(AT_ONCE):
                     await self._append(batch)
                     spill.drop(len(batch))
-                    await self._write()
+                    await self._write_all()
+
+    async def _write_all(self) -> None:
+        if (error := await asyncio.shield(self._begin())) is not None:
+            raise error
+
+    def _begin(self) -> asyncio.Task[NaqException | None]:
+        """The task that writes: one for all who wait, so that none of them tears a write when it gives up."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write(), name="naq-events-of-jobs")
+        return self._writing
+
+    async def _write(self) -> NaqException | None:
+        """Write all that there is; why it ended before."""
+        try:
+            while batch := self._queue.take(AT_ONCE):
+                await self._send(batch)
+        except NaqException as error:
+            waiting, self._waiting = self._waiting, []
+            for _, written in waiting:
+                if not written.done():
+                    written.set_exception(error)
+            return error
+        return None
 
     async def _send(self, batch: Sequence[Event]) -> None:
-        """Write what was taken from the queue; what comes meanwhile is not to wait in memory if it takes long."""
-        writing, done = asyncio.ensure_future(self._append(batch)), 0
+        """Write what was taken from the queue; if that takes long, what comes meanwhile is not to wait in memory."""
+        done = 0
+        self._shelter_soon()
         try:
-            while not (await asyncio.wait([writing], timeout=SLOW))[0]:
-                self._queue.shelter()
-            writing.result()
+            await self._append(batch)
             done = len(batch)
         finally:
-            writing.cancel()
-            await asyncio.wait([writing])
+            if self._slow is not None:
+                self._slow.cancel()
             self._queue.settle(done)
             if not done:
                 self._queue.shelter()
             self._look()
+
+    def _shelter_soon(self) -> None:
+        """Shelter events every so often, until `_slow` is cancelled."""
+        if self._queue.spills:
+            self._slow = asyncio.get_running_loop().call_later(SLOW, self._shelter)
+
+    def _shelter(self) -> None:
+        self._queue.shelter()
+        self._look()
+        self._shelter_soon()
 
     async def _append(self, batch: Sequence[Event]) -> None:
         """Write `batch`, without those of it that can never be written."""
@@ -183,9 +218,15 @@ class EventWriter(Service):
             self.written += len(batch)
 
     def _look(self) -> None:
-        """Tell those who wait for room how it is, and say what is to be said."""
+        """Tell those who wait how it is, and say what is to be said."""
         if self.is_full:
             self._room.clear()
         else:
             self._room.set()
+        if self._waiting:
+            first = self._queue.held.first
+            for last, written in self._waiting:
+                if last < first and not written.done():
+                    written.set_result(None)
+            self._waiting = [(last, written) for last, written in self._waiting if not written.done()]
         self._alarm.look(self.fullness, self.dropped)
