@@ -16,7 +16,6 @@ from naq.server.api.routes import Routes
 from naq.server.filters import read_filter
 from naq.server.store.changes import bucket_end, bucket_of
 from naq.server.store.queries import sample
-from naq.server.store.queries.plan import SCAN
 from naq.server.store.queries.sample import Sampled
 from naq.server.store.queries.trends import percentile, step_for
 from naq.server.store.rows import MICRO
@@ -70,7 +69,7 @@ class Suggestions(Model):
 
 @routes.add("GET", "/jobs/facets", "getFacets", "Say what jobs have in common", problems=("invalid_filter",))
 async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # noqa: A002 - its name in the address
-    """Of the newest five thousand that fit, each value with its count; `counted` says whether there may be more."""
+    """Of the newest two thousand that fit, each value with its count; `counted` says whether there may be more."""
     core = core_of(request)
     wanted = read_filter(filter, most=core.settings.filter_terms).conditions
     async with core.reading() as connection:
@@ -81,7 +80,7 @@ async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # no
         values = Counter(value for row in some.jobs if (value := getattr(row, field)))
         found[key] = [FacetValue(value=value, count=count) for value, count in values.most_common(TOP)]
     found["tag"] = [FacetValue(value=f"{name}={value}", count=count) for name, value, count in tags]
-    return Facets(counted=total(len(some.jobs), SCAN, whole=some.whole), facets=found)
+    return Facets(counted=total(len(some.jobs), sample.MOST, whole=some.whole), facets=found)
 
 
 @routes.add("GET", "/jobs/histogram", "getHistogram", "Show jobs in bars", problems=("invalid_filter",))
@@ -92,12 +91,12 @@ async def get_histogram(
         "created"
     ),
 ) -> Histogram:
-    """When the newest five thousand that fit were, or how long they took, on a logarithmic scale."""
+    """When the newest two thousand that fit were, or how long they took, on a logarithmic scale."""
     core = core_of(request)
     wanted = read_filter(filter, most=core.settings.filter_terms).conditions
     async with core.reading() as connection:
         some = await sample.newest(connection, wanted)
-    counted = total(len(some.jobs), SCAN, whole=some.whole)
+    counted = total(len(some.jobs), sample.MOST, whole=some.whole)
     if by in {"duration", "wait"}:
         return _by_length(counted, some.jobs, "duration_us" if by == "duration" else "wait_us")
     return _by_time(counted, some.jobs, "created_at" if by == "created" else "finished_at")
