@@ -29,7 +29,7 @@ FILTERS = {
     "tag and state": "tag:tenant=t20 state:failed",
     "text of errors": 'error:"order 77"',
     "absent text": "args:nowhere",
-    "path in arguments": "args.args.0:7",
+    "path in arguments": "args.0:7",
     "not a task": "-task:shop.task0",
     "slow of a task": "duration:>60s task:shop.task1",
     "lately": "created:<1h",
@@ -52,7 +52,7 @@ def questions(client: httpx.Client) -> list[tuple[str, Ask]]:
         for sort in SORTS if name in _SORTED else SORTS[:1]:
             found.append((f"jobs: {name}, {sort}", _always(f"{API}/jobs", filter=text, sort=sort)))
         found.append((f"jobs: {name}, counted", _always(f"{API}/jobs", filter=text, count="capped")))
-        found.append((f"states: {name}", _always(f"{API}/jobs/states", filter=text)))
+        found += [(f"{of}: {name}", _always(f"{API}/jobs/{of}", filter=text)) for of in ("states", "facets", "histogram")]
     found += [(f"jobs: {name}, page {DEPTH}", _deep(client, text)) for name, text in FILTERS.items() if name in _LONG]
     found += [(name, ask) for name, ask in _things(client, chance).items()]
     charts = [(scope, name, days) for scope, name in (("all", ""), ("task", "shop.task0"), ("queue", "q0"))
