@@ -52,7 +52,7 @@ def questions(client: httpx.Client) -> list[tuple[str, Ask]]:
         for sort in SORTS if name in _SORTED else SORTS[:1]:
             found.append((f"jobs: {name}, {sort}", _always(f"{API}/jobs", filter=text, sort=sort)))
         found.append((f"jobs: {name}, counted", _always(f"{API}/jobs", filter=text, count="capped")))
-        found += [(f"{of}: {name}", _always(f"{API}/jobs/{of}", filter=text)) for of in ("states", "facets", "histogram")]
+        found += [(f"{of}: {name}", _always(f"{API}/jobs/{of}", filter=text)) for of in _SUMS]
     found += [(f"jobs: {name}, page {DEPTH}", _deep(client, text)) for name, text in FILTERS.items() if name in _LONG]
     found += [(name, ask) for name, ask in _things(client, chance).items()]
     charts = [(scope, name, days) for scope, name in (("all", ""), ("task", "shop.task0"), ("queue", "q0"))
@@ -68,6 +68,7 @@ def questions(client: httpx.Client) -> list[tuple[str, Ask]]:
 
 
 _SORTED = {"all", "one state", "worker", "absent text"}  # in every order: a walk of its own, and sifting
+_SUMS = ("states", "facets", "histogram")
 _LONG = {"all", "one state", "task", "tag"}
 
 
