@@ -211,4 +211,5 @@ def read_field(name: str, value: object, source: str, kind: Kind | None = None) 
     try:
         return kind.read(value)
     except (ValueError, OverflowError):
-        raise ConfigurationError(f"{source}: {show(name, value)} is not a {name}; expected {kind.expected}") from None
+        what = f"an {name}" if name[0] in "aeiou" else f"a {name}"
+        raise ConfigurationError(f"{source}: {show(name, value)} is not {what}; expected {kind.expected}") from None
