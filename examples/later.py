@@ -4,11 +4,14 @@ Prints:
 
     scheduled
     changed where it waits: True
+    run now: True
+    cancelled: removed
     tea is ready, and not a moment too soon
 """
 
 import asyncio
 import time
+from datetime import timedelta
 
 from naq import Naq
 
@@ -27,6 +30,10 @@ async def main() -> None:
         print(await job.status())
         # It can be changed as long as it waits: its time, its arguments, its priority, its tags.
         print("changed where it waits:", await job.edit(priority="high", tags={"for": "two"}))
+        coffee = await tea_is_ready.options(delay=timedelta(hours=1)).enqueue(time.time(), steep=0.0)
+        print("run now:", await coffee.run_now())
+        cake = await tea_is_ready.options(delay=timedelta(hours=1)).enqueue(time.time(), steep=0.0)
+        print("cancelled:", await cake.cancel())
         print(await job.result(timeout=10))
 
 

@@ -42,6 +42,17 @@ def test_a_tree(worker: Naqs) -> None:
     assert "there is no job" in worker("jobs", "tree", "nobody", code=3).err
 
 
+def test_a_tree_is_cancelled(naq: Naqs) -> None:
+    """Without a worker: children before their parents, none of which fails because of one."""
+    ids = _enqueue(naq)
+    dry = naq("jobs", "cancel", ids[0], "--tree", "--dry-run").lines
+    assert dry == [f"{job_id}  would be cancelled" for job_id in reversed(ids)]
+    assert naq("jobs", "cancel", ids[1], "--tree").lines == [f"{job_id}  cancelled" for job_id in (ids[2], ids[1])]
+    assert "queued" in naq("jobs", "show", ids[0]).out
+    assert "named by their ids" in naq("jobs", "cancel", "--queue", "mail", "--tree", code=2).err
+    assert naq("jobs", "cancel", "nobody", "--tree", code=3).lines == ["nobody  not found"]
+
+
 def test_dead_letters_by_what_they_say(worker: Naqs) -> None:
     first = worker("enqueue", "bad", "--wait", "--json", code=1).json["id"]
     second = worker("enqueue", "day", "when=soon", "--wait", "--json", code=1).json["id"]

@@ -34,18 +34,30 @@ _CANCELLED: Final = {
 }
 
 
-def cancel(job_ids: Ids = None, /, *, which: Filter = NONE, consent: Consent = ASK, common: Common = DEFAULT) -> int:
+def cancel(
+    job_ids: Ids = None,
+    /,
+    *,
+    tree: Annotated[bool, Parameter(negative="")] = False,
+    which: Filter = NONE,
+    consent: Consent = ASK,
+    common: Common = DEFAULT,
+) -> int:
     """Cancel jobs: those that wait never run, those that run are told to stop.
 
     By id at once; with a filter it counts, and asks first.
 
     Example: naq jobs cancel 01JC4N9W2V
+    Example: naq jobs cancel 01JC4N9W2V --tree
     Example: naq jobs cancel --queue mail --task 'send_*' --dry-run
 
     Args:
         job_ids: The jobs, or say which with a filter.
+        tree: Also all that waits for them, that they enqueued, and so on.
     """
     verb = Verb("cancel", "cancelling", UNFINISHED, "would be cancelled", cancel_one, asks=False)
+    if tree:
+        return _cancel_trees(verb, job_ids, which, consent, common)
     return _run(verb, job_ids, which, consent, common)
 
 
@@ -113,7 +125,10 @@ class Verb:
 
 async def cancel_one(backend: Backend, job_id: str) -> Change:
     """Cancel one job."""
-    done = await backend.cancel(job_id)
+    return _cancelled(job_id, await backend.cancel(job_id))
+
+
+def _cancelled(job_id: str, done: CancelResult) -> Change:
     return Change(id=job_id, done=done in {CancelResult.REMOVED, CancelResult.REQUESTED}, outcome=_CANCELLED[done])
 
 
@@ -140,6 +155,30 @@ async def delete_one(backend: Backend, job_id: str) -> Change:
     record = await backend.get(job_id)
     outcome = "not found" if record is None else f"is {record.state}: cancel it first"
     return Change(id=job_id, done=False, outcome=outcome)
+
+
+def _cancel_trees(verb: Verb, job_ids: list[str] | None, which: Filter, consent: Consent, common: Common) -> int:
+    if which.given or not job_ids:
+        raise UsageError("--tree is for jobs that are named by their ids: naq jobs cancel ID --tree")
+    config = read_config(common)
+
+    async def act(backend: Backend) -> list[Change]:
+        from naq.codec.reader import Reader
+        from naq.connections import Held
+        from naq.flow.cancel import cancel_tree
+        from naq.flow.kin import descendants
+
+        done: dict[str, Change] = {}
+        for top in job_ids:
+            if consent.dry_run:
+                below = await descendants(backend, Reader(config), top)
+                done |= {one: await _look(backend, one, verb) for one in (*below, top)}
+            else:
+                results = await cancel_tree(Held(backend, config), top)
+                done |= {one: _cancelled(one, result) for one, result in results.items() if one not in done}
+        return list(done.values())
+
+    return report(talk(config, act), common)
 
 
 def _run(verb: Verb, job_ids: list[str] | None, which: Filter, consent: Consent, common: Common) -> int:
