@@ -10,6 +10,8 @@ import httpx2 as httpx
 import pytest
 from api_tools import Served, events, eventually, next_event, serving
 
+from naq.backends import from_url
+from naq.backends.base import Event
 from naq.config import Config
 from naq.server.bulk import rows
 from naq.server.store import open_store
@@ -120,6 +122,26 @@ def test_errors_are_grouped_resolved_and_found_again(client: httpx.Client) -> No
     assert client.get("/api/v1/search", params={"q": job_id[:12]}).json()["jobs"]
     assert client.get("/api/v1/overview").json()["workers"] == 1
     assert client.get("/api/v1/trends", params={"window_s": 600}).json()["points"]
+
+
+def test_events_that_are_none_are_listed_with_the_reason(broker: str, client: httpx.Client) -> None:
+    async def log() -> None:
+        backend = from_url(Config(broker_url=broker, namespace="api"))
+        await backend.open()
+        bad = [b'{"run":"one"}', b"{", b'{"run":0}']
+        await backend.append([Event(kind="started", job_id=f"bad-{n}", queue="q", data=bad[n]) for n in range(3)])
+        await backend.close()
+
+    asyncio.run(log())
+    url = "/api/v1/invalid-events"
+    eventually(lambda: len(client.get(url).json()["items"]) >= 3, "they are listed")
+    first = client.get(url, params={"limit": 2}).json()
+    rest = client.get(url, params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    found = {one["job_id"]: one for one in [*first["items"], *rest["items"]]}
+    assert {"bad-0", "bad-1", "bad-2"} <= found.keys()
+    assert "int" in found["bad-0"]["reason"]
+    assert (found["bad-1"]["kind"], found["bad-1"]["size"]) == ("started", 1)
+    assert "out of range" in found["bad-2"]["reason"]
 
 
 def test_many_jobs_are_cancelled_by_a_filter_and_followed_live(served: Served, client: httpx.Client) -> None:
