@@ -13,6 +13,7 @@ from rig.fleet import LOOK, PATIENCE, SETTINGS, Rig, story
 from rig.outbox import orders
 from rig.processes import Process
 
+from naq.events.wire import KIND
 from tests.outbox.outbox_tools import Place, make_place
 
 pytestmark = pytest.mark.faults
@@ -109,6 +110,22 @@ async def test_a_relay_dies(shop: Shop, point: str) -> None:
         relay = shop.start("relay")
         await shop.check(60)
         await shop.rig.stop(relay, worker)
+
+
+@pytest.mark.parametrize("point", ["claimed", "sent"])
+@story
+async def test_a_relay_of_events_dies(shop: Shop, point: str) -> None:
+    """Before it has published what it took, or after: what was committed has happened, and nothing else."""
+    async with shop.rig.connected():
+        await shop.rig.ended(shop.start("announce", 0, 80), 0)
+        await shop.rig.struck(shop.start("relay", fault=f"outbox.{point}:kill"))
+        assert shop.waiting() == 60
+        relay = shop.start("relay")
+        await shop.until_sent()
+        told = [event.job_id for _, event in await shop.rig.broker.read(kind=KIND, limit=1000)]
+        assert set(told) == shop.committed()
+        assert len(shop.committed()) == 60
+        await shop.rig.stop(relay)
 
 
 @story

@@ -1,6 +1,7 @@
-"""Both ends of an outbox as processes: ``python -m rig.outbox produce|relay URL TABLE [FIRST COUNT]``.
+"""Both ends of an outbox as processes: ``python -m rig.outbox produce|announce|relay URL TABLE [FIRST COUNT]``.
 
-Each order is a row of its own in the transaction of its job: what is in that table afterwards is what must have run.
+Each order is a row of its own in the transaction of its job, or of its event (`announce`): what is in that table
+afterwards is what must have run.
 Every fourth transaction is rolled back.
 """
 
@@ -25,17 +26,20 @@ def orders(table: str) -> str:
     return f"{table}_orders"
 
 
-def produce(app: Naq, url: str, table: str, first: int, count: int) -> None:
+def produce(app: Naq, url: str, table: str, first: int, count: int, *, events: bool = False) -> None:
     """Transactions one by one."""
     outbox, database = Outbox(app, url, table=table, relay=False), read_database(url)
     connection: Any = database.connect()
     mark = "?" if database.dialect == "sqlite" else "%s"
-    work = app.get_task("work")
+    work, placed = app.get_task("work"), app.event("order.placed", int)
     for number in range(first, first + count):
         cursor = connection.cursor()
         cursor.execute("BEGIN")
-        job = outbox.enqueue_sync(connection, work, number)
-        cursor.execute(f"INSERT INTO {orders(table)} (number, job_id) VALUES ({mark}, {mark})", (number, job.id))
+        if events:
+            made = outbox.publish_sync(connection, placed, number)
+        else:
+            made = outbox.enqueue_sync(connection, work, number).id
+        cursor.execute(f"INSERT INTO {orders(table)} (number, job_id) VALUES ({mark}, {mark})", (number, made))
         cursor.execute("ROLLBACK" if number % 4 == 3 else "COMMIT")
         cursor.close()
     connection.close()
@@ -52,8 +56,8 @@ if __name__ == "__main__":
     logging.getLogger("naq").setLevel(logging.ERROR)
     logging.getLogger("naq").addHandler(log().handler())
     match sys.argv[1:]:
-        case ["produce", url, table, first, count]:
-            produce(make_app(), url, table, int(first), int(count))
+        case [("produce" | "announce") as what, url, table, first, count]:
+            produce(make_app(), url, table, int(first), int(count), events=what == "announce")
         case [_, url, table, *_]:
             asyncio.run(relay(make_app(), url, table))
         case _:
