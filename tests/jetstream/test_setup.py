@@ -121,9 +121,25 @@ async def test_a_longer_lease_raises_the_fleet_s_and_a_shorter_one_leaves_it(ser
     """A claim's own deadline may never lie beyond the broker's."""
     async with operator(server.url) as admin:
         for lease, kept in ((10.0, 10.0), (20.0, 20.0), (5.0, 20.0)):
-            async with opened(server.url, "lease", lease=lease):
+            async with opened(server.url, "lease", lease=lease) as worker:
+                await worker.fetch(["lease"], limit=1, lease=lease, wait=0.01)
                 for letter in "hnl":
                     assert (await admin.consumer(f"lease_{letter}"))["config"]["ack_wait"] == kept * 10**9
+
+
+@story
+async def test_who_does_not_claim_leaves_the_lease_as_it_is(server: ServerProcess) -> None:
+    """A producer or a command with the default among workers with a shorter one; it makes what is missing."""
+    async with operator(server.url) as admin, opened(server.url, "short", lease=5.0) as worker:
+        await worker.fetch(["short"], limit=1, lease=5.0, wait=0.01)
+        async with opened(server.url, "short", "other", lease=30.0) as producer:
+            await producer.enqueue([job("short"), job("other")])
+            await producer.limit("short", 3)
+            await producer.pause("short")
+            await producer.resume("short")
+        for letter in "hnl":
+            assert (await admin.consumer(f"short_{letter}"))["config"]["ack_wait"] == 5 * 10**9
+        assert (await admin.consumer("other_n"))["config"]["ack_wait"] == 30 * 10**9
 
 
 @story
@@ -187,21 +203,24 @@ async def test_jetstream_off_for_the_account_is_said(tmp_path: Path) -> None:
         await backend.close()
 
 
+@pytest.mark.parametrize(("setting", "stream"), [("dead_ttl", "DEAD"), ("record_ttl", "LOG")])
 @story
-async def test_the_leader_applies_another_dead_ttl_and_a_producer_does_not(server: ServerProcess) -> None:
-    """Longer, then shorter than the window of duplicates; what an operator set besides stays, and letters too."""
+async def test_the_leader_applies_another_age_and_a_producer_does_not(
+    server: ServerProcess, setting: str, stream: str
+) -> None:
+    """Longer, then shorter than the window of duplicates; what an operator set besides stays, and messages too."""
     async with operator(server.url) as admin:
-        name = "NAQ_aged_DEAD"
+        name = f"NAQ_aged_{stream}"
 
         async def config() -> dict[str, Any]:
             return (await admin.must(f"STREAM.INFO.{name}"))["config"]
 
-        async with opened(server.url, "q", namespace="aged", dead_ttl=3600.0):
+        async with opened(server.url, "q", namespace="aged", **{setting: 3600.0}):
             made = await config()
         assert made["max_age"] == 3600 * 10**9
         await admin.must(f"STREAM.UPDATE.{name}", made | {"description": "ours"})
         for seconds in (7200, 60):
-            async with opened(server.url, namespace="aged", dead_ttl=float(seconds)) as leader:
+            async with opened(server.url, namespace="aged", **{setting: float(seconds)}) as leader:
                 await leader.maintain()
                 has = await config()
                 assert (has["max_age"], has["description"]) == (seconds * 10**9, "ours")

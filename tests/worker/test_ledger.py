@@ -53,6 +53,8 @@ def test_what_runs_when_the_process_dies_is_left_to_the_next(file: int) -> None:
     assert following.left.worker == "me"
     assert following.left.held() == [runs.claim.receipt]
     assert held(file) == [runs.claim.receipt], "until it has been seen to"
+    Ledger(file).end()
+    assert held(file) == [runs.claim.receipt], "by one that began"
     following.begin("next")
     assert held(file) == []
 

@@ -123,6 +123,9 @@ class Fetch(Session):
     async def _join(self, queue: str) -> list[Lane]:
         """Stand in line for `queue`."""
         await self.know(queue)
+        await asyncio.gather(
+            *(topology.raise_lease(self.js, self.config, self.subjects, queue, priority) for priority in ALL_LANES)
+        )
         if (lanes := self.puller.lanes.get(queue)) is not None:
             return lanes
         made: list[Lane] = []
@@ -186,7 +189,8 @@ class Fetch(Session):
     async def _mend(self, lane: Lane) -> None:
         """Make a consumer again that an operator deleted."""
         try:
-            await topology.ensure_lane(self.js, self.config, self.subjects, lane.queue, lane.priority)
+            for make in (topology.ensure_lane, topology.raise_lease):  # somebody else may have made it, with another
+                await make(self.js, self.config, self.subjects, lane.queue, lane.priority)
         except NaqConnectionError:
             return  # the link says so
         except NaqException as error:

@@ -57,7 +57,8 @@ def streams(config: Config, subjects: Subjects) -> list[dict[str, Any]]:
         {
             "name": subjects.log, "subjects": [f"{prefix}.r.>", f"{prefix}.e.>"], "retention": "limits",
             "max_msgs_per_subject": -1, "max_age": int(config.record_ttl * _S),
-            "duplicate_window": DEDUP_WINDOW * _S, "allow_direct": True, "allow_msg_ttl": True,
+            "duplicate_window": min(DEDUP_WINDOW * _S, int(config.record_ttl * _S)),
+            "allow_direct": True, "allow_msg_ttl": True,
             # Whoever waits for a result gets the record pushed, and only once it is stored (docs/adr/0005).
             "republish": {"src": f"{prefix}.>", "dest": f"{prefix}.c.>"}, **file,
         },
@@ -104,26 +105,29 @@ async def ensure_streams(js: JetStream, config: Config, subjects: Subjects) -> N
     await asyncio.gather(*(_ensure_stream(js, wanted, subjects) for wanted in streams(config, subjects)))
 
 
-async def apply_dead_ttl(js: JetStream, config: Config, subjects: Subjects) -> bool:
-    """Have the stream of dead letters keep them for `dead_ttl` where it was made with another; whether it was changed.
+async def apply_ttls(js: JetStream, config: Config, subjects: Subjects) -> None:
+    """Have the log and the dead letters kept for `record_ttl` and `dead_ttl` where they were made with another.
 
     For the leader alone: it is a worker, so the fleet's setting counts, and a program that only enqueues, with the
     default, does not put it back.
     """
-    wanted = next(stream for stream in streams(config, subjects) if stream["name"] == subjects.dead)
-    info = await js.call(f"STREAM.INFO.{subjects.dead}")
-    has: dict[str, Any] = info["config"]
+    wanted = {stream["name"]: stream for stream in streams(config, subjects)}
+    await _apply_age(js, wanted[subjects.log], "records and events", "record_ttl")
+    await _apply_age(js, wanted[subjects.dead], "dead letters", "dead_ttl")
+
+
+async def _apply_age(js: JetStream, wanted: dict[str, Any], what: str, setting: str) -> None:
+    name = wanted["name"]
+    has: dict[str, Any] = (await js.call(f"STREAM.INFO.{name}"))["config"]
     if has["max_age"] == wanted["max_age"]:
-        return False
+        return
     # The window may not be longer than the age; all else stays as an operator may have set it.
-    change = {setting: wanted[setting] for setting in ("max_age", "duplicate_window")}
-    await js.call(f"STREAM.UPDATE.{subjects.dead}", has | change)
+    change = {key: wanted[key] for key in ("max_age", "duplicate_window")}
+    await js.call(f"STREAM.UPDATE.{name}", has | change)
     _log.warning(
-        "dead letters are kept for %g s from now on, as configured here (dead_ttl), instead of %g s",
-        config.dead_ttl,
-        has["max_age"] / _S,
-    )
-    return True
+        "%s are kept for %g s from now on, as configured here (%s), instead of %g s",
+        what, wanted["max_age"] / _S, setting, has["max_age"] / _S,
+    )  # fmt: skip
 
 
 async def ensure_live(js: JetStream, config: Config, subjects: Subjects) -> None:
@@ -209,18 +213,32 @@ async def ensure_queue(js: JetStream, config: Config, subjects: Subjects, queue:
 
 
 async def ensure_lane(js: JetStream, config: Config, subjects: Subjects, queue: str, priority: Priority) -> None:
-    """Create the consumer of one lane if it is missing; one that exists keeps its limit and its pause."""
-    name = consumer(queue, priority)
-    wanted = consumer_config(config, subjects, queue, priority)
-    found = await js.try_call(f"CONSUMER.INFO.{subjects.jobs}.{name}", absent=errors.CONSUMER_NOT_FOUND)
-    action = "create"
-    if found is not None:
-        has: dict[str, Any] = found["config"]
-        _check_consumer(name, has, subjects)
-        if int(has["ack_wait"]) >= wanted["ack_wait"]:
-            # A longer lease than ours is safe: ours ends first. It is the fleet's, so we do not shorten it.
-            return
+    """Create the consumer of one lane if it is missing; one that exists keeps its lease, its limit and its pause."""
+    if (has := await _lane(js, subjects, queue, priority)) is not None:
+        _check_consumer(consumer(queue, priority), has, subjects)
+        return
+    await _put_lane(js, subjects, consumer_config(config, subjects, queue, priority), "create")
+
+
+async def raise_lease(js: JetStream, config: Config, subjects: Subjects, queue: str, priority: Priority) -> None:
+    """Have a lane no shorter lease than ours: for whoever is about to claim from it, and for nobody else.
+
+    A claim's own deadline may never lie beyond the broker's. A longer lease than ours is safe: ours ends first. It is
+    the fleet's, so we do not shorten it.
+    """
+    has = await _lane(js, subjects, queue, priority)
+    ours = int(config.lease * _S)
+    if has is not None and int(has["ack_wait"]) < ours:
         _log.warning("queue %s: the lease is raised to %g s, as configured here", queue, config.lease)
-        wanted, action = has | {"ack_wait": wanted["ack_wait"]}, "update"
+        await _put_lane(js, subjects, has | {"ack_wait": ours}, "update")
+
+
+async def _lane(js: JetStream, subjects: Subjects, queue: str, priority: Priority) -> dict[str, Any] | None:
+    name = consumer(queue, priority)
+    found = await js.try_call(f"CONSUMER.INFO.{subjects.jobs}.{name}", absent=errors.CONSUMER_NOT_FOUND)
+    return None if found is None else found["config"]
+
+
+async def _put_lane(js: JetStream, subjects: Subjects, wanted: dict[str, Any], action: str) -> None:
     body = {"stream_name": subjects.jobs, "config": wanted, "action": action}
-    await js.call(f"CONSUMER.DURABLE.CREATE.{subjects.jobs}.{name}", body)
+    await js.call(f"CONSUMER.DURABLE.CREATE.{subjects.jobs}.{wanted['durable_name']}", body)

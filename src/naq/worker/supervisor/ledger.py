@@ -81,18 +81,21 @@ class Ledger:
         self._map: Final = mmap.mmap(file, _SIZE)
         self.left: Final = self._read()
         self._free: list[int] = []
+        self._begun = False
 
     def begin(self, worker: str) -> None:
         """From here on it is the ledger of `worker`; what was left is forgotten."""
         for entry in range(_ENTRIES):
             _LENGTH.pack_into(self._map, entry * _ENTRY, 0)
+        self._begun = True
         self._write(_WHO * _ENTRY, worker.encode(), 0.0)
         self._free = [entry * _ENTRY for entry in range(_ENTRIES) if entry != _WHO]
 
     def end(self) -> None:
-        """The worker ends in order: it leaves nothing that somebody has to see to."""
-        self._free.clear()
-        _LENGTH.pack_into(self._map, _WHO * _ENTRY, 0)
+        """The worker ends in order: it leaves nothing to be seen to. One that never began leaves all as it was."""
+        if self._begun:
+            self._free.clear()
+            _LENGTH.pack_into(self._map, _WHO * _ENTRY, 0)
 
     def note(self, flight: Flight) -> None:
         """The claim of `flight` is ours, as long as nothing else is said."""

@@ -32,7 +32,7 @@ class Upkeep(Registry):
         self.must_be_open()
         repaired = 0
         if clock.monotonic() - self._audited_at >= AUDIT_EVERY:
-            await topology.apply_dead_ttl(self.js, self.config, self.subjects)
+            await topology.apply_ttls(self.js, self.config, self.subjects)
             repaired = await self._audit.round(limit)
             self._audited_at = clock.monotonic()
         return Maintained(
