@@ -10,7 +10,7 @@ from memory_harness import CONFIG, SetTime
 from test_mutants import Mutant
 
 from naq.backends.memory import forget
-from naq.job import JobSpec
+from naq.job import JobSpec, JobState
 from naq.testing import conformance
 from naq.testing.clock import FakeClock
 
@@ -44,9 +44,34 @@ class ForgetsWhoWaits(Mutant):
         return await self.unblock(seen.id) if done and seen.blocked else done
 
 
+class KeepsItsPlace(Mutant):
+    """A job in line is changed where it stands, in the lane in which it stands."""
+
+    async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
+        entry = self._store.jobs.get(seen.id)
+        if entry is None or entry.state is not JobState.QUEUED or entry.spec != seen:
+            return await super().amend(seen, changed)
+        entry.spec = changed
+        return True
+
+
+class ChangesWhatRuns(Mutant):
+    """As if its worker had not read it."""
+
+    async def amend(self, seen: JobSpec, changed: JobSpec) -> bool:
+        entry = self._store.jobs.get(seen.id)
+        if entry is None or entry.state is not JobState.RUNNING or entry.spec != seen:
+            return await super().amend(seen, changed)
+        entry.spec = changed
+        return True
+
+
 @pytest.mark.parametrize(
     ("mutant", "test"),
     [
+        (KeepsItsPlace, conformance.TestAmend.test_in_line),
+        (KeepsItsPlace, conformance.TestAmend.test_in_line_and_given_a_time),
+        (ChangesWhatRuns, conformance.TestAmend.test_a_job_that_does_not_wait),
         (AmendsWithoutLooking, conformance.TestAmend.test_one_of_many_wins),
         (KeepsTheOldTimer, conformance.TestAmend.test_its_earlier_time_is_void),
         (ForgetsWhoWaits, conformance.TestAmend.test_a_blocked_job),

@@ -86,7 +86,7 @@ class Hold(Queues, Entries):
 
     @asynccontextmanager
     async def _paused(self, queue: str, ours_until: float) -> AsyncGenerator[Held]:
-        infos: dict[Priority, dict[str, Any]] = {p: await self._lane(queue, p) for p in ALL_LANES}
+        infos: dict[Priority, dict[str, Any]] = {p: await self.lane_info(queue, p) for p in ALL_LANES}
         now, since = max(messages.stored_at(info["ts"]) for info in infos.values()), clock.monotonic()
         until = now + HOLD
         ours: list[Priority] = [
@@ -98,7 +98,7 @@ class Hold(Queues, Entries):
             end = datetime.fromtimestamp(until, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             for priority in ours:
                 await self._pause_lane(queue, priority, {"pause_until": end})
-            while not all([(await self._lane(queue, priority)).get("paused") for priority in ALL_LANES]):
+            while not all([(await self.lane_info(queue, priority)).get("paused") for priority in ALL_LANES]):
                 if clock.monotonic() - since > self.config.connect_timeout:
                     raise BackendError(f"queue {queue} could not be held still: try again")
                 await asyncio.sleep(_LOOK)
@@ -113,7 +113,7 @@ class Hold(Queues, Entries):
     async def _let_go(self, queue: str, lanes: Sequence[Priority], until: float) -> None:
         """End our pause, unless somebody else has made it theirs meanwhile."""
         for priority in lanes:
-            info = await self._lane(queue, priority)
+            info = await self.lane_info(queue, priority)
             if abs(messages.stored_at(info["config"].get("pause_until", "")) - until) < 0.001:
                 await self._pause_lane(queue, priority, {})
         if lanes:
@@ -124,12 +124,13 @@ class Hold(Queues, Entries):
 
     async def delivered(self, queue: str) -> dict[Priority, int]:
         """The stream sequence up to which each lane of `queue` has handed out."""
-        infos = await asyncio.gather(*(self._lane(queue, priority) for priority in ALL_LANES))
+        infos = await asyncio.gather(*(self.lane_info(queue, priority) for priority in ALL_LANES))
         return {p: int(info["delivered"]["stream_seq"]) for p, info in zip(ALL_LANES, infos, strict=True)}
 
-    async def _lane(self, queue: str, priority: Priority) -> dict[str, Any]:
+    async def lane_info(self, queue: str, priority: Priority) -> dict[str, Any]:
+        """What the broker says of the consumer of a lane, made again where somebody deleted it."""
         info = await self._info(queue, priority)
-        if info is None:  # an operator deleted it
+        if info is None:
             await ensure_lane(self.js, self.config, self.subjects, queue, priority)
             info = await self._info(queue, priority)
         if info is None:

@@ -24,12 +24,8 @@ class Purge(Hold):
         """
         self.must_be_open()
         check_token("queue", queue)
-        removed = 0
-        for subject in (self.subjects.timers(queue), self.subjects.unfinished(queue, blocked=True)):
-            answer = await self.js.call(
-                f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True
-            )
-            removed += int(answer["purged"])
+        removed = await self._purge_subject(self.subjects.timers(queue))
+        removed += await self._purge_subject(self.subjects.unfinished(queue, blocked=True))
         is_done = False
         while not is_done:
             async with self.held(queue) as hold:
@@ -41,10 +37,13 @@ class Purge(Hold):
     async def _purge_lanes(self, queue: str, hold: Held) -> tuple[int, bool]:
         """Remove what is in line; how many, and whether that is all: a turn may be too short for a long line."""
         removed = 0
-        # By sequence, above what was handed out: a purge by subject would take running jobs along.
         for priority in ALL_LANES:
             found: list[int] = []
             lane = self.subjects.lane(queue, priority)
+            if not (await self.lane_info(queue, priority))["num_ack_pending"]:
+                removed += await self._purge_subject(lane)  # nothing of it runs
+                continue
+            # By sequence, above what was handed out: a purge by subject would take running jobs along.
             async for message in self.js.walk(self.subjects.jobs, lane, after=hold.delivered[priority]):
                 found.append(message.sequence)
                 if len(found) == _AT_ONCE:
@@ -54,6 +53,10 @@ class Purge(Hold):
                         return removed, False
             removed += await self._delete(found)
         return removed, True
+
+    async def _purge_subject(self, subject: str) -> int:
+        answer = await self.js.call(f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True)
+        return int(answer["purged"])
 
     async def _delete(self, sequences: list[int]) -> int:
         return sum(await asyncio.gather(*(self.js.delete(self.subjects.jobs, each) for each in sequences)))
