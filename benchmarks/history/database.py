@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.settings import postgres_url
+from naq.server.store.tables import metadata
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -47,3 +48,14 @@ def asked(url: str) -> Generator[Callable[[str], int]]:
             return int(row[0])
 
         yield ask
+
+
+def settle(url: str) -> None:
+    """What a database does by itself in time: statistics, and PostgreSQL's note of which pages need no second look."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as lite:
+            lite.execute("ANALYZE")
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(f"VACUUM (ANALYZE) {table.name}".encode())

@@ -61,12 +61,6 @@ async def generate(store: Store, count: int, *, seed: int = 1) -> list[tuple[str
     return waiting
 
 
-async def settle(store: Store) -> None:
-    """What a database does by itself in time: statistics."""
-    async with store.writing() as connection:
-        await connection.exec_driver_sql("ANALYZE")
-
-
 def _job(chance: random.Random, n: int, at: float) -> JobRow:
     """A job that waits."""
     made = round(at * MICRO)

@@ -13,7 +13,7 @@ Ask = Callable[[], tuple[str, dict[str, Any]]]
 """The next path and its parameters."""
 
 API = "/api/v1"
-DEPTH = 300  # pages that are walked before a deep one is asked for
+DEPTH = 60  # pages of 200 that are walked before a deep one is asked for
 FILTERS = {
     "all": "",
     "one state": "state:failed",
@@ -119,7 +119,7 @@ def _deep(client: httpx.Client, text: str) -> Ask:
         if cursor is None:
             break
         params["cursor"] = cursor
-        if page > DEPTH - 20:
+        if page > DEPTH - 10:
             places.append(cursor)
     given = cycle(places or [params.get("cursor", "")])
     return lambda: (f"{API}/jobs", {"filter": text, "limit": 200, "cursor": next(given)})

@@ -7,18 +7,19 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 
-from benchmarks.history.database import DATABASES, asked, fresh
-from benchmarks.history.generate import generate, settle
+from benchmarks.history.database import DATABASES, asked, fresh, settle
+from benchmarks.history.generate import generate
 from benchmarks.history.questions import Ask, questions
 from benchmarks.history.server import NAMESPACE, served
 from benchmarks.measure import Row, percentile
+from benchmarks.process import cpu_seconds
 from naq.backends import from_url
 from naq.config import Config
 from naq.job import JobSpec
@@ -30,7 +31,10 @@ REPEATS = 20  # of each question
 
 
 def history(databases: Sequence[str], count: int) -> list[Row]:
-    """A row a question and database: p50, p95 and the longest of its answers, from one client, one after the other."""
+    """A row a question and database: p50, p95 and the longest of its answers, from one client, one after the other.
+
+    `cpu_ms` is what server and database worked for an answer: what it would take on a machine where nothing else runs.
+    """
     rows: list[Row] = []
     for name in databases or DATABASES:
         with (
@@ -41,10 +45,12 @@ def history(databases: Sequence[str], count: int) -> list[Row]:
             asyncio.run(_fill(database, count))
             asyncio.run(_enqueue(broker.url, database))
             with (
-                served(Path(folder), broker.url, database) as (address, _),
+                served(Path(folder), broker.url, database) as (address, server),
                 httpx.Client(base_url=address, timeout=120.0, trust_env=False) as client,
             ):
-                rows += [_row(name, count, label, ask, client) for label, ask in questions(client)]
+                asks = questions(client)
+                used = _cpu(server.popen.pid, database)
+                rows += [_row(name, count, label, ask, client, used) for label, ask in asks]
     return rows
 
 
@@ -67,7 +73,7 @@ async def _fill(url: str, count: int) -> None:
                 return
         begun = time.perf_counter()
         await generate(store, count)
-        await settle(store)
+        settle(url)
         print(f"{count:,} jobs in {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     finally:
         await store.close()
@@ -95,8 +101,23 @@ async def _enqueue(broker: str, url: str) -> None:
     await backend.close()
 
 
-def _row(database: str, count: int, label: str, ask: Ask, client: httpx.Client) -> Row:
+def _cpu(server: int, database: str) -> Callable[[], float]:
+    """Asks how many seconds of CPU the server has used, and the processes of PostgreSQL that work for it."""
+    import psutil
+    import psycopg
+
+    pids = [server]
+    if database.startswith("postgresql"):
+        ports = [one.laddr.port for one in psutil.Process(server).net_connections("tcp") if one.laddr]
+        with psycopg.connect(database) as connection:
+            asked = connection.execute("SELECT pid FROM pg_stat_activity WHERE client_port = ANY(%s)", (ports,))
+            pids += [int(row[0]) for row in asked]
+    return lambda: cpu_seconds(pids)
+
+
+def _row(database: str, count: int, label: str, ask: Ask, client: httpx.Client, used: Callable[[], float]) -> Row:
     taken: list[float] = []
+    cpu = used()
     for _ in range(REPEATS):
         path, params = ask()
         begun = time.perf_counter()
@@ -105,6 +126,8 @@ def _row(database: str, count: int, label: str, ask: Ask, client: httpx.Client) 
         if not answer.is_success:
             raise RuntimeError(f"{label}: {answer.status_code} {answer.text[:500]}")
     row = {"measure": "history", "system": f"naq, {database}", "question": label, "jobs": count,
-           "p50_ms": percentile(taken, 50), "p95_ms": percentile(taken, 95), "max_ms": max(taken)}  # fmt: skip
-    print(f"  {database:10} {label:44} p50 {row['p50_ms']:7.1f} ms  p95 {row['p95_ms']:7.1f} ms", file=sys.stderr)
+           "p50_ms": percentile(taken, 50), "p95_ms": percentile(taken, 95), "max_ms": max(taken),
+           "cpu_ms": (used() - cpu) / REPEATS * 1000}  # fmt: skip
+    shown = "  ".join(f"{key} {row[key]:7.1f}" for key in ("cpu_ms", "p50_ms", "p95_ms"))
+    print(f"  {database:10} {label:44} {shown}", file=sys.stderr, flush=True)
     return row

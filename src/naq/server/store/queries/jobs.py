@@ -113,7 +113,13 @@ async def tree(connection: AsyncConnection, root_id: str, *, limit: int = MOST) 
 
 async def count(connection: AsyncConnection, conditions: tuple[Condition, ...], *, cap: int = CAP) -> Counted:
     """How many jobs there are, but never more than `cap`; what no index serves, among the first few thousand."""
-    asked, most = plan.count(plan.make_plan(JobQuery(conditions=conditions)), cap)
+    return await _count(connection, conditions, cap)
+
+
+async def _count(
+    connection: AsyncConnection, conditions: tuple[Condition, ...], cap: int, *, parts: int = 1
+) -> Counted:
+    asked, most = plan.count(plan.make_plan(JobQuery(conditions=conditions)), cap, parts=parts)
     fit, seen = (await connection.execute(asked)).one()
     return Counted(int(fit), int(seen) < most)
 
@@ -126,7 +132,10 @@ async def count_states(
     made = plan.make_plan(JobQuery(conditions=others))
     of_one = plan.make_plan(JobQuery(conditions=(*others, Among("state", STATES[:1]))))
     if len(of_one.residual) == len(made.residual):  # an index has them by state
-        return {state: await count(connection, (*others, Among("state", (state,))), cap=cap) for state in STATES}
+        return {
+            state: await _count(connection, (*others, Among("state", (state,))), cap, parts=len(STATES))
+            for state in STATES
+        }
     rows = (await connection.execute(plan.count_states(made))).all()
     whole = sum(int(seen) for _, _, seen in rows) < plan.SCAN
     fit = {str(state): int(fits) for state, fits, _ in rows}

@@ -112,9 +112,9 @@ def frontier(plan: Plan, query: JobQuery) -> Select[int, str]:
     return select(walked.c.sort, walked.c.id).order_by(*order).limit(1).offset(SCAN - 1)
 
 
-def count(plan: Plan, cap: int) -> tuple[Select[int, int], int]:
-    """How many rows fit and how many were looked at, at most so many: up to `cap`, and `SCAN` where they are sifted."""
-    most = min(cap, SCAN) if plan.residual else cap
+def count(plan: Plan, cap: int, *, parts: int = 1) -> tuple[Select[int, int], int]:
+    """How many rows fit, how many were looked at, and at most how many: `cap`; of sifted ones `SCAN` for all `parts`."""
+    most = min(cap, SCAN // parts) if plan.residual else cap
     walked = _walk(plan, JobQuery(limit=most), most, ordered=False)
     if not plan.residual:
         return select(func.count(), func.count()).select_from(walked), most
