@@ -113,7 +113,7 @@ def frontier(plan: Plan, query: JobQuery) -> Select[int, str]:
 
 
 def count(plan: Plan, cap: int, *, parts: int = 1) -> tuple[Select[int, int], int]:
-    """How many rows fit, how many were looked at, and at most how many: `cap`; of sifted ones `SCAN` for all `parts`."""
+    """How many rows fit, how many were looked at; how many at most: `cap`, of sifted ones `SCAN` for all `parts`."""
     most = min(cap, SCAN // parts) if plan.residual else cap
     walked = _walk(plan, JobQuery(limit=most), most, ordered=False)
     if not plan.residual:
