@@ -56,7 +56,8 @@ class Served:
 
 @contextmanager
 def serving(config: Config, folder: Path, **settings: Any) -> Generator[Served]:
-    """A server while the block runs."""
+    """A server while the block runs; with broker and database, unless ``whole=False`` is among the settings."""
+    whole = settings.pop("whole", True)
     given: dict[str, Any] = {"database": f"sqlite:///{folder}/server.db", "port": 0, "poll": 0.05, **FREE}
     one = Serving(config, ServerConfig(**(given | settings)))
     ready, loops = threading.Event(), list[asyncio.AbstractEventLoop]()
@@ -69,6 +70,8 @@ def serving(config: Config, folder: Path, **settings: Any) -> Generator[Served]:
     thread.start()
     try:
         assert ready.wait(DEADLINE), "the server did not start"
+        parts = (one.core.broker, one.core.database) if whole else ()
+        eventually(lambda: all(part.since is None for part in parts), "broker and database are there")
         yield Served(one.address, one, loops[0])
     finally:
         loops[0].call_soon_threadsafe(one.stop)

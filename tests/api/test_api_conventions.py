@@ -165,7 +165,7 @@ def test_a_broker_that_is_away_is_said_by_every_route_alike_and_comes_back(tmp_p
 def test_a_database_that_is_away_is_503_and_never_an_empty_list(broker: str, tmp_path: Path) -> None:
     config = Config(broker_url=broker, namespace="nodatabase")
     url = "postgresql://nobody@127.0.0.1:1/none"
-    with serving(config, tmp_path, database=url, **FREE) as served, served.client() as client:
+    with serving(config, tmp_path, whole=False, database=url, **FREE) as served, served.client() as client:
         for path in ("jobs", "errors", "trends", "stats", "audit", "tokens", "bulk-actions"):
             answer = client.get(f"/api/v1/{path}")
             assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), path

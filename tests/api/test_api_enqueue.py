@@ -52,6 +52,20 @@ def test_what_fits_is_taken_checked_first_if_asked(client: httpx.Client) -> None
     assert client.post(f"{JOBS}/{made.json()['id']}/cancel").json()["done"] is True
 
 
+def test_a_job_waits_for_jobs_that_are_there(client: httpx.Client) -> None:
+    ended = client.post(JOBS, json={"task": "shop.add", "args": [1]}).json()["id"]
+    assert client.get(f"{JOBS}/{ended}/result", params={"wait": "20s"}).status_code == 200
+    waiting = client.post(JOBS, json={"task": "shop.add", "args": [1], "delay_ms": 3_600_000}).json()["id"]
+    child = client.post(JOBS, json={"task": "shop.add", "args": [2], "depends_on": [ended, waiting]})
+    assert client.get(f"{JOBS}/{child.json()['id']}").json()["state"] == "blocked"
+    answer = client.post(JOBS, json={"task": "shop.add", "args": [2], "depends_on": [waiting, "none"]})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/depends_on/1")
+    call = {"task": "shop.add", "args": [2], "depends_on": ["none"]}
+    batch = client.post(f"{JOBS}/batch", json={"jobs": [call, {"task": "shop.add", "args": [3]}]}).json()
+    assert batch["results"][0]["errors"][0]["pointer"] == "/jobs/0/depends_on/0"
+    assert batch["stored"] == 1
+
+
 def test_of_a_task_that_no_worker_knows_nothing_is_checked(client: httpx.Client) -> None:
     assert client.post(JOBS, json={"task": "shop.later", "args": ["any"], "queue": "later"}).status_code == 201
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 from api_tools import eventually
+
+from naq.server.api.export import _cell  # pyright: ignore[reportPrivateUsage]
 
 MINE = "tag:of=finding"
 
@@ -104,3 +109,41 @@ def test_a_filter_is_completed_as_it_is_written(client: httpx.Client, written: s
 def test_nothing_is_suggested_where_nothing_fits(client: httpx.Client) -> None:
     for written in ("state:lost", "queue:no-such", "colour:red", 'error:"half'):
         assert client.get("/api/v1/jobs/suggest", params={"q": written}).json()["items"] == []
+
+
+def test_a_job_is_shown_with_what_is_asked_for(client: httpx.Client, jobs: list[str]) -> None:
+    url = f"/api/v1/jobs/{jobs[-1]}"
+    plain = client.get(url).json()
+    assert not {"attempts", "children"} & plain.keys()
+    whole = client.get(url, params={"include": "attempts,children"}).json()
+    assert whole["attempts"] == client.get(f"{url}/attempts").json()["items"]
+    assert whole["children"] == []
+    assert {name: value for name, value in whole.items() if name in plain} == plain
+    wrong = client.get(url, params={"include": "attempt"})
+    assert "did you mean 'attempts'" in wrong.json()["errors"][0]["hint"]
+
+
+def test_jobs_are_exported_as_lines_or_as_a_table(
+    client: httpx.Client, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naq.server.api.export.PAGE", 5)  # several pages
+    url = "/api/v1/jobs/export"
+    answer = client.get(url, params={"filter": MINE})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="jobs.jsonl"'
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["id"] for row in rows] == sorted(jobs, reverse=True)
+    listed = client.get("/api/v1/jobs", params={"filter": MINE}).json()["items"]
+    assert rows == listed
+    table = list(csv.DictReader(io.StringIO(client.get(url, params={"filter": MINE, "format": "csv"}).text)))
+    assert [row["id"] for row in table] == [row["id"] for row in rows]
+    assert json.loads(table[0]["tags"])["of"] == "finding"
+    assert client.get(url, params={"filter": "state:lost"}).json()["code"] == "invalid_filter"
+    empty = client.get(url, params={"filter": "tag:of=nobody", "format": "csv"}).text
+    assert empty.startswith("id,state,task")
+    assert empty.count("\n") == 1
+
+
+@pytest.mark.parametrize(("value", "cell"), [("=1", "'=1"), ("-x", "'-x"), ("a", "a"), (5, "5"), (None, "")])
+def test_a_cell_is_never_a_formula(value: Any, cell: str) -> None:
+    assert _cell(value) == cell

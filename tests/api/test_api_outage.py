@@ -98,7 +98,7 @@ def test_without_its_broker_every_operation_says_so_alike(tmp_path: Path) -> Non
 def homeless(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """A server whose database was never there."""
     config, url = Config(broker_url=broker, namespace="homeless"), "postgresql://nobody@127.0.0.1:1/none"
-    with serving(config, tmp_path_factory.mktemp("homeless"), database=url) as served:
+    with serving(config, tmp_path_factory.mktemp("homeless"), whole=False, database=url) as served:
         yield served
 
 

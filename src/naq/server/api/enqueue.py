@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, Field
 from naq import clock
 from naq.backends.base import Backend
 from naq.codec.after import ParentFailure
-from naq.exceptions import NaqException
+from naq.exceptions import JobNotFoundError, NaqException
+from naq.handle import Job
 from naq.job import Priority
 from naq.server.api.gate import core_of, note
 from naq.server.api.job_actions import DryRun
@@ -119,7 +120,7 @@ async def enqueue_job(request: Request, response: Response, new: NewJob, dry_run
             response.status_code = 200
             return Enqueued(id=None, duplicate=False)
         await backend.open([call.plan.queue])
-        [job] = await send(core, [call])
+        [job] = await _send(core, [call])
     note(request, target=job.id, after={"id": job.id, "task": new.task, "queue": call.plan.queue})
     response.status_code = 200 if job.duplicate else 201
     response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/jobs/{job.id}"
@@ -148,7 +149,7 @@ async def enqueue_jobs(request: Request, new: NewJobs, dry_run: DryRun = False) 
         jobs = []
         if not dry_run:
             await backend.open(sorted({call.plan.queue for call in calls}))
-            jobs = await send(core, calls)
+            jobs = await _send(core, calls)
     stored = iter(jobs)
     results = [
         Outcome(id=job.id, duplicate=job.duplicate) if each.code is None and (job := next(stored, None)) else each
@@ -167,7 +168,33 @@ async def _call(core: Core, backend: Backend, new: NewJob, request: Request) -> 
     known = await core.caller.know(backend, new.task)
     call = known.call(new.args, new.kwargs, **new.options(str(request.scope["naq.request_id"])))
     call.plan.build(call.args, call.kwargs, clock.now())
+    if new.depends_on:
+        await _find_parents(backend, new.depends_on)
     return call
+
+
+async def _find_parents(backend: Backend, wanted: list[str]) -> None:
+    """Refuse a job that would wait for none.
+
+    Raises:
+        Problem: ``invalid``, with the place of each that is not there.
+    """
+    there = await backend.specs(wanted)
+    missing = [job_id for job_id in wanted if job_id not in there]
+    ended = await backend.finals(missing) if missing else {}
+    errors = [
+        {"pointer": f"/depends_on/{place}", "code": "job_not_found", "message": f"there is no job {job_id}"}
+        for place, job_id in enumerate(wanted) if job_id not in there and job_id not in ended
+    ]  # fmt: skip
+    if errors:
+        raise Problem("invalid", f"it is to wait for {len(errors)} jobs that are not there", errors=errors)
+
+
+async def _send(core: Core, calls: list[Call[Any]]) -> list[Job[Any]]:
+    try:
+        return await send(core, calls)
+    except JobNotFoundError as error:  # one that they wait for was there a moment ago
+        raise Problem("invalid", str(error)) from error
 
 
 def _refused(problem: Problem, pointer: str) -> Outcome:

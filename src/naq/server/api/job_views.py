@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from pydantic import Field
 
 from naq.job import FINAL, JobRecord, JobState, Priority
 from naq.limits.why import Cause
@@ -76,8 +77,44 @@ class JobItem(_JobFields):
         return cls(**_shared(row), args_text=_line(row.args, redact))
 
 
+class AttemptView(Model):
+    """An attempt. `detail` is its error with traceback and causes."""
+
+    run: int
+    attempt: int
+    outcome: str
+    worker: str
+    started_at: Moment | None
+    ended_at: Moment | None
+    next_in_ms: int | None
+    error_type: str | None
+    error: str | None
+    detail: Any
+    fingerprint: str | None
+
+    @classmethod
+    def of(cls, row: AttemptRow) -> AttemptView:
+        """A row as it is shown."""
+        return cls(
+            run=row.run,
+            attempt=row.attempt,
+            outcome=row.outcome,
+            worker=row.worker,
+            started_at=at(row.started_at),
+            ended_at=at(row.ended_at),
+            next_in_ms=ms(row.next_in_us),
+            error_type=row.error_type,
+            error=row.error,
+            detail=parsed(row.detail),
+            fingerprint=row.fingerprint,
+        )
+
+
 class JobDetail(_JobFields):
-    """A job, whole. `args`, `kwargs` and `result` are redacted; `source` says whether history or broker told of it."""
+    """A job, whole. `args`, `kwargs` and `result` are redacted; `source` says whether history or broker told of it.
+
+    `attempts` and `children` are there where they were asked for.
+    """
 
     delivered: int
     limits: list[str]
@@ -86,6 +123,8 @@ class JobDetail(_JobFields):
     kwargs: Any
     result: Any
     source: str
+    attempts: list[AttemptView] = Field(default=[])
+    children: list[JobItem] = Field(default=[])
 
     @classmethod
     def of(cls, row: JobRow, redact: Redactor) -> JobDetail:
@@ -179,39 +218,6 @@ class ResultView(Model):
             error_type=None if error is None else error.type,
             error=None if error is None else error.message,
             finished_at=at_seconds(record.finished_at),
-        )
-
-
-class AttemptView(Model):
-    """An attempt. `detail` is its error with traceback and causes."""
-
-    run: int
-    attempt: int
-    outcome: str
-    worker: str
-    started_at: Moment | None
-    ended_at: Moment | None
-    next_in_ms: int | None
-    error_type: str | None
-    error: str | None
-    detail: Any
-    fingerprint: str | None
-
-    @classmethod
-    def of(cls, row: AttemptRow) -> AttemptView:
-        """A row as it is shown."""
-        return cls(
-            run=row.run,
-            attempt=row.attempt,
-            outcome=row.outcome,
-            worker=row.worker,
-            started_at=at(row.started_at),
-            ended_at=at(row.ended_at),
-            next_in_ms=ms(row.next_in_us),
-            error_type=row.error_type,
-            error=row.error,
-            detail=parsed(row.detail),
-            fingerprint=row.fingerprint,
         )
 
 

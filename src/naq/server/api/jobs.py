@@ -32,6 +32,11 @@ FilterText = Annotated[
     str,
     Query(max_length=4000, description="Words that must all fit, such as `state:failed queue:mail created:<1h`."),
 ]
+INCLUDED: Final = ("attempts", "children")
+CHILDREN: Final = 100  # that are shown with their parent; a list with the filter ``parent:`` has them all
+Include = Annotated[
+    str, Query(max_length=100, description="What else to show, by commas: `attempts`, `children` (the first hundred).")
+]
 LONGEST_WAIT: Final = 60.0  # seconds of one question for a result: as long as most proxies let an answer take
 Wait = Annotated[str, Query(max_length=20, description="How long to wait for its end, up to 60s.", examples=["30s"])]
 LISTS = ("invalid_filter", "cursor_invalid", "cursor_mismatch")
@@ -90,14 +95,29 @@ async def count_jobs(request: Request, filter: FilterText = "") -> dict[str, Any
     return {"states": {state: total(each.value, cap, whole=each.whole) for state, each in found.items()}}
 
 
-@routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",))
-async def get_job(request: Request, job_id: JobId) -> JobDetail:
-    """All that is known of a job, but for its attempts and logs; what the broker says where history has it not yet."""
+@routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",),
+            response_model_exclude_unset=True)  # fmt: skip
+async def get_job(request: Request, job_id: JobId, include: Include = "") -> JobDetail:
+    """All that is known of a job; what the broker says where history has it not yet."""
     core = core_of(request)
+    wanted = dict.fromkeys(part for part in include.split(",") if part)
+    if unknown := next((part for part in wanted if part not in INCLUDED), None):
+        raise wrong("/query/include", "there is no such part", given=unknown, known=INCLUDED)
     row = await find_row(core, job_id)
     if row is None:
-        return JobDetail.of_record(await find_record(core, job_id), core)
-    return JobDetail.of(row, core.redact)
+        shown = JobDetail.of_record(await find_record(core, job_id), core)
+    else:
+        shown = JobDetail.of(row, core.redact)
+    if not wanted:
+        return shown
+    parts: dict[str, Any] = {}
+    async with core.reading() as connection:
+        if "attempts" in wanted:
+            parts["attempts"] = [AttemptView.of(one) for one in await queries.get_attempts(connection, job_id)]
+        if "children" in wanted:
+            found = await queries.children(connection, job_id, limit=CHILDREN)
+            parts["children"] = [JobItem.of(one, core.redact) for one in found]
+    return shown.model_copy(update=parts)
 
 
 @routes.add("GET", "/jobs/{job_id}/result", "getResult", "Wait for a job's result", problems=("job_not_found", *BROKER),
