@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from naq import clock
 from naq.backends import from_url
 from naq.backends.base import Backend
@@ -258,4 +256,4 @@ class Core:
     def _hide(self, _task: str, what: str, text: str) -> str:
         """What may be stored of arguments (their object) and of a result."""
         path = () if what == "args" else (what,)
-        return msgspec.json.encode(self.redact(msgspec.json.decode(text), *path)).decode()
+        return self.redact.hide(text, *path)
