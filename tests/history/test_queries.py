@@ -219,6 +219,7 @@ def test_every_list_walks_along_an_index(url: str) -> None:
                 await asking.find(connection, query)
                 await asking.count(connection, conditions)
             for conditions in CONDITIONS:
+                await asking.count_states(connection, conditions)
                 await sample.newest(connection, conditions)
                 await sample.tagged(connection, conditions, most=20)
             await sample.arguments(connection, (), most=100)
