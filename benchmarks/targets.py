@@ -10,10 +10,11 @@ from benchmarks.registry import SYSTEMS
 
 ASYNC_PEERS = ("saq", "taskiq-nats", "taskiq-redis", "pgqueuer")
 
+SERVERS = ("naq, sqlite", "naq, postgresql")
 GROWTH = 1.0  # MB that still counts as flat: the allocator's own breathing
 
 #: Measures whose limits are what a person waits for: on this machine, not on one to compare with.
-AS_MEASURED = frozenset({"cli", "dev"})
+AS_MEASURED = frozenset({"cli", "dev", "sse"})
 
 Find = Callable[..., float]
 
@@ -125,5 +126,12 @@ TARGETS: tuple[tuple[str, str, float, Callable[[Find], float]], ...] = (
     ("`naq dev --new` until its first job is done, s", "<", 30, lambda find: find("dev", "green_s", "naq")),
     ("reload by `naq dev` after a change, s", "<", 2, lambda find: find("dev", "reload_s", "naq")),
     ("idle `naq dev` and its worker, percent of a core", "<", 1, lambda find: find("dev", "idle_percent", "naq")),
+    ("live events, 500 clients at 1,000 a second: p95, ms", "<", 1_000, lambda find: find("sse", "p95_ms", *SERVERS)),
+    (
+        "live events, 500 clients: growth over a quarter of the time, MB",
+        "<=",
+        GROWTH,
+        lambda find: find("sse", "growth_mb", "naq, postgresql"),
+    ),
     ("`import naq` over a bare Python, ms", "<", 60, lambda find: find("import", "import_ms", "naq")),
 )
