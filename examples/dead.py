@@ -7,6 +7,7 @@ Prints:
     run again with another argument: sent to a@b.c
     kept after that: 0
     all that failed for one reason, run again: 3
+    removed: 1
 """
 
 import asyncio
@@ -56,6 +57,11 @@ async def main() -> None:
                 await failed.result(timeout=30)
         letters = await app.dead_letters(task="*charge", reason="gateway is down")
         print(f"all that failed for one reason, run again: {await app.retry_dead(letters, rate=100)}")
+
+        given_up = await send.enqueue("nobody")
+        with contextlib.suppress(JobExecutionError):
+            await given_up.result(timeout=30)
+        print("removed:", await app.discard_dead(await app.dead_letters(task="*send")))
 
 
 if __name__ == "__main__":

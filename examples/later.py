@@ -3,6 +3,7 @@
 Prints:
 
     scheduled
+    what waits, the next one first: tea_is_ready
     changed where it waits: True
     run now: True
     cancelled: removed
@@ -11,7 +12,7 @@ Prints:
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from naq import Naq
 
@@ -28,6 +29,8 @@ async def main() -> None:
         job = await tea_is_ready.options(delay=1.0).enqueue(time.time(), steep=1.0)
         # Or at a time: .options(run_at=datetime(2030, 1, 1, tzinfo=UTC)); a datetime without a zone means UTC.
         print(await job.status())
+        waiting = await app.jobs(queue="default", due_before=datetime.now(UTC) + timedelta(hours=1))
+        print("what waits, the next one first:", *(record.task.rpartition(".")[2] for record in waiting))
         # It can be changed as long as it waits: its time, its arguments, its priority, its tags.
         print("changed where it waits:", await job.edit(priority="high", tags={"for": "two"}))
         coffee = await tea_is_ready.options(delay=timedelta(hours=1)).enqueue(time.time(), steep=0.0)
