@@ -201,28 +201,14 @@ def build(**settings: Any) -> Naq:
     """The tasks, on an app of its own whose jobs live in a store that nobody else sees."""
     given: Any = {"broker_url": f"memory:processes-{next(_numbers)}", "shutdown_timeout": 5.0, **settings}
     app = Naq("processes", **given)
-    for func in (
-        where,
-        echo,
-        move,
-        nth,
-        context,
-        die,
-        take,
-        wait_for,
-        listen,
-        sleep,
-        parent,
-        hold,
-        unencodable,
-        span_here,
-    ):
+    for func in (where, echo, move, nth, context, die, take, wait_for, listen, sleep, parent, hold, unencodable):
         app.task(name=func.__name__, executor="process")(func)
     app.task(name="fail", executor="process", retry=Retry(max_attempts=2, base=0.0, retry_on=(ValueError,)))(fail)
     app.task(name="die_once", executor="process", retry=Retry(max_attempts=2, base=0.0))(die_once)
     app.task(name="hasty", executor="process", timeout=0.3)(wait_for)
     app.task(name="long_result", executor="process")(long_result)
     app.task(name="thread")(number)
+    app.task(name="span_here", executor="process")(span_here)
     app.task(name="grown", executor="process", version=2)(echo).upcast(1)(one_of)
     return app
 

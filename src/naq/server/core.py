@@ -121,8 +121,9 @@ class Core:
         Raises:
             Problem: ``broker_unavailable``.
         """
+        backend = await self.connect()  # outside: that it was never reached is no answer of its own
         async with self.broker.guard(timeout=timeout):
-            yield await self.connect()
+            yield backend
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -131,20 +132,21 @@ class Core:
         Raises:
             Problem: ``database_unavailable``.
         """
-        async with self.database.guard():
-            if self._store is None:
-                raise self.database.problem()
-            async with self._store.reading() as connection:
-                yield connection
+        store = self._opened()
+        async with self.database.guard(), store.reading() as connection:
+            yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction on the database, kept when the block ends. Raises as `reading`."""
-        async with self.database.guard():
-            if self._store is None:
-                raise self.database.problem()
-            async with self._store.writing() as connection:
-                yield connection
+        store = self._opened()
+        async with self.database.guard(), store.writing() as connection:
+            yield connection
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise self.database.problem()
+        return self._store
 
     async def look(self) -> None:
         """Ask broker and database whether they are there."""

@@ -88,6 +88,11 @@ async def lead(connection: AsyncConnection, name: str, holder: str, *, ttl: floa
     return True
 
 
+async def resign(connection: AsyncConnection, name: str, holder: str) -> None:
+    """Give the right to do `name` back, so that another may have it at once."""
+    await connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+
 async def find_rules(connection: AsyncConnection) -> list[Rule]:
     """All rules, by name: there are few."""
     found = await connection.execute(select(alert_rules).order_by(alert_rules.c.name))

@@ -8,6 +8,7 @@ judges ``database_lost`` alone, sends what that brings at once, and writes it do
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
@@ -70,6 +71,15 @@ class Watch:
     async def run(self) -> None:
         """Until it is cancelled; the courier beside it."""
         self._core.spawn(self.courier.run(), "courier")
+        try:
+            await self._run()
+        finally:
+            if self.leading:
+                with contextlib.suppress(Problem, TimeoutError):
+                    async with asyncio.timeout(AGAIN), self._core.writing() as connection:
+                        await rows.resign(connection, LEASE, self._core.id)
+
+    async def _run(self) -> None:
         while True:
             pause = self._core.settings.alert_every
             try:
