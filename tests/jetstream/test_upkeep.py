@@ -351,3 +351,43 @@ async def test_maintaining_an_empty_namespace_is_nothing(shared: ServerProcess) 
         assert await backend.read() == []
         known = await backend.get("nothing")
         assert known is None
+
+
+@pytest.mark.parametrize("first", ["successor", "leader"])
+@story
+async def test_of_a_leader_and_a_successor_one_hands_a_dead_worker_s_jobs_back(
+    server: ServerProcess, first: str
+) -> None:
+    """The other's NAK would be one of the claim that somebody has by then. Also where its registration has run out."""
+    settings = {"lease": 30.0, "heartbeat_interval": 0.2, "worker_ttl": 1.0}
+    async with opened(server.url, "one", **settings) as leader, opened(server.url, "one", **settings) as other:
+        await leader.enqueue([job("one")])
+        async with opened(server.url, "one", **settings) as dying:
+            claim = await claim_one(dying, "one")
+            await dying.register(WorkerInfo(id="dead", queues=["one"], claims=[claim.receipt]), ttl=1.0)
+            await leader.maintain()
+        if first == "successor":
+            assert await other.died("dead", [claim.receipt]) == 1
+        else:
+
+            async def rescued() -> int:
+                return (await leader.maintain()).rescued
+
+            await until_gone(other)
+            assert await eventually(rescued, "the rescue") == 1
+        held = await claim_one(other, "one")
+        assert held.delivered == 2
+        assert await other.died("dead", [claim.receipt]) == 0
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert (await leader.maintain()).rescued == 0
+        assert await leader.fetch(["one"], limit=1, lease=30.0, wait=0.2) == []
+
+
+async def until_gone(backend: NatsBackend) -> None:
+    """Nobody is registered any more."""
+
+    async def gone() -> bool:
+        return await backend.workers() == []
+
+    await eventually(gone, "the registration to run out")

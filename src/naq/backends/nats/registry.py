@@ -113,26 +113,36 @@ class Registry(Events):
             self.link.unlisten(token)
         there = await self.js.last(self.subjects.live, subject)
         if there is not None and (info := _read(there.data)) is not None:
-            gone = replace(info, state="stopped", claims=[])
-            header = messages.block(messages.ttl(self.config.worker_ttl))
-            await self.courier.publish(subject.encode(), _encode(gone), header, timeout=self.config.publish_timeout)
+            await self._say_stopped(info, messages.ttl(self.config.worker_ttl))
+
+    async def _say_stopped(self, info: WorkerInfo, lines: str) -> None:
+        """Keep a last word for `info` that holds nothing, with header `lines`."""
+        await self.courier.publish(
+            self.subjects.worker(info.id).encode(),
+            _encode(replace(info, state="stopped", claims=[])),
+            messages.block(lines),
+            timeout=self.config.publish_timeout,
+        )
 
     async def died(self, worker_id: str, claims: Sequence[bytes]) -> int:
-        """Hand its claims back, by whoever removes its last word; see `Registry.died`."""
+        """Hand its claims back, unless somebody else does; see `Registry.died`."""
         self.must_be_open()
         there = await self.js.last(self.subjects.live, self.subjects.worker(check_token("worker id", worker_id)))
         if there is None or (info := _read(there.data)) is None or info.state == "stopped":
             return 0
-        return await self.take_back(there.sequence, claims)
+        return await self.take_back(info, claims, word=there.sequence)
 
-    async def take_back(self, word: int, claims: Sequence[bytes]) -> int:
-        """NAK `claims` of a dead worker whose last word is the message `word`; how many. None where it is gone.
+    async def take_back(self, info: WorkerInfo, claims: Sequence[bytes], *, word: int) -> int:
+        """NAK `claims` of a dead worker whose last word is the message `word` (0: it has run out); how many.
 
-        Whoever removes it is the only one to do this: later on the broker would take a NAK of the old delivery for one
-        of the new, which is somebody else's.
+        Whoever says that it has stopped is the only one to do this: later on the broker would take a NAK of the old
+        delivery for one of the new, which is somebody else's. That is kept as long as anybody may remember the worker.
         """
         lost = [receipt for receipt in claims if place(receipt) is not None]
-        if not await self.js.delete(self.subjects.live, word):
+        lasting = max(self.config.worker_ttl, self.config.lease)
+        try:
+            await self._say_stopped(info, f"{messages.EXPECT}: {word}\r\n{messages.ttl(lasting)}")
+        except Conflict:
             return 0
         for receipt in lost:
             self.settle(receipt, NAK)

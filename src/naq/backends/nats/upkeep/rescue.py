@@ -48,7 +48,8 @@ class Rescue:
             elif not word.info.claims or await self._answers(worker_id):
                 self._silent.pop(worker_id, None)
             elif self._count(worker_id) >= ROUNDS and now - seen > session.config.heartbeat_interval:
-                rescued += await self._hand_back(word, seen)
+                # Where its registration has run out already, nothing is expected there.
+                rescued += await self._hand_back(word if word in registered else word._replace(sequence=0), seen)
                 self._forget(worker_id)
         return rescued
 
@@ -72,9 +73,8 @@ class Rescue:
         if clock.monotonic() > seen + self._session.config.lease * 2 / 3 - self._session.margin:
             return 0
         elsewhere = self._elsewhere(info.id)
-        lost = await self._session.take_back(
-            word.sequence, [receipt for receipt in info.claims if place(receipt) not in elsewhere]
-        )
+        claims = [receipt for receipt in info.claims if place(receipt) not in elsewhere]
+        lost = await self._session.take_back(info, claims, word=word.sequence)
         _log.warning("worker %s is gone; %d of its jobs were handed back", info.id, lost)
         return lost
 
