@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from jetstream_tools import server_with
 
-from naq import ConfigurationError, JobState, Naq, NaqConnectionError
+from naq import Config, ConfigurationError, JobState, Naq, NaqConnectionError
+from naq.backends.nats.client.address import read_addresses
+from naq.backends.nats.client.login import get_login
 
 nkeys: Any = pytest.importorskip("nkeys", reason="missing: nkeys; make setup")
 
@@ -70,6 +73,24 @@ def test_by_nkey(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="no nkey seed") as caught:
             enqueue(url, nkey_seed=seed[:-1] + "!")
         assert seed[:-1] not in str(caught.value)
+
+
+def test_without_nkeys_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    [address] = read_addresses("nats://127.0.0.1")
+    monkeypatch.setitem(sys.modules, "nkeys", None)  # as where it is not installed
+    with pytest.raises(ConfigurationError, match=r"naq\[nkeys\]"):
+        get_login(Config(nkey_seed="SU"), address, "a challenge")
+
+
+def test_a_login_of_the_settings_goes_before_that_of_the_url() -> None:
+    [address] = read_addresses("nats://ada:one@127.0.0.1")
+    [token] = read_addresses("nats://t0ken@127.0.0.1")
+    [nobody] = read_addresses("nats://127.0.0.1")
+    assert get_login(Config(), address, "") == {"user": "ada", "pass": "one"}
+    assert get_login(Config(user="bob", password="two"), address, "") == {"user": "bob", "pass": "two"}
+    assert get_login(Config(token="three"), address, "") == {"auth_token": "three"}
+    assert get_login(Config(), token, "") == {"auth_token": "t0ken"}
+    assert get_login(Config(), nobody, "") == {}
 
 
 def test_by_creds(tmp_path: Path) -> None:
