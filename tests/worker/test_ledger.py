@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import Generator
 
@@ -9,11 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from naq import clock
-from naq.backends.base import Claim
+from naq.backends.base import Claim, WorkerInfo
 from naq.job import JobSpec
+from naq.worker import Worker
 from naq.worker.flights import Flight, Flights
+from naq.worker.leading import LEADER, SCHEDULER
 from naq.worker.supervisor import ledger
 from naq.worker.supervisor.ledger import Ledger
+from tests.tools import ended, make_app, run, store, take, until_so
 
 
 @pytest.fixture
@@ -135,3 +140,47 @@ def test_a_claim_that_is_handed_out_anew_stands_there_once(file: int) -> None:
     flights.end(before)
     flights.remove(before)
     assert held(file) == [b"$JS.ACK.newer"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["registered", "forgotten"])
+def test_a_worker_sees_to_what_the_one_before_left(file: int, known: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Its jobs run again at once, and nobody waits for what it led. What somebody else has seen to is left alone."""
+    app = make_app(lease=600)
+
+    @app.task(name="task")
+    async def task() -> int:
+        return 1
+
+    async def test() -> None:
+        job = await task.enqueue()
+        (claim,) = await take(app, lease=600)
+        before = Ledger(file)
+        before.begin("dead")
+        Flights(before).add(Flight(claim))
+        async with store(app) as backend:
+            if known:
+                await backend.register(WorkerInfo(id="dead", queues=["default"]), ttl=600)
+            for name in (LEADER, SCHEDULER):
+                assert await backend.lead(name, "dead", ttl=600) is not None
+            worker = Worker(app)
+            worker.ledger = Ledger(file)
+            running = asyncio.create_task(worker.run())
+            if known:
+                assert (await ended(job)).delivered == 2
+            for name in (LEADER, SCHEDULER):
+
+                async def leads(name: str = name) -> bool:
+                    return await backend.lead(name, worker.id, ttl=600) is not None
+
+                await until_so(leads, "the leadership to be given up")
+            worker.stop()
+            await running
+            assert held(file) is None, "it ended in order"
+            if not known:
+                record = await backend.get(job.id)
+                assert record is not None
+                assert (record.state.value, record.delivered) == ("running", 1)
+
+    with caplog.at_level(logging.INFO, "naq.worker"):
+        run(test())
+    assert f"worker dead is dead; {int(known)} of its jobs were handed back" in caplog.messages
