@@ -40,8 +40,11 @@ FILTERS = {
     "a word": "task41",
 }
 SORTS = ("-created_at", "created_at", "-started_at", "-finished_at", "-duration")
-#: Read from the broker alone, or a file, or a stream: nothing of them is in the history.
-LEFT_OUT = {"streamEvents", "downloadArtifact", "listArtifacts", "getSchedule", "getDeadLetter", "getResult", "getMe"}
+#: Read from the broker alone, or a file, or a stream; and all jobs there are, which takes what it takes.
+LEFT_OUT = {
+    "streamEvents", "downloadArtifact", "listArtifacts", "getSchedule", "getDeadLetter", "getResult", "getMe",
+    "exportJobs", "explainJob", "getWaitingJob",
+}  # fmt: skip
 DAY = 86_400
 
 
