@@ -12,7 +12,7 @@ import psutil
 from naq import Naq, clock
 from naq.exceptions import NaqException
 from naq.job import JobSpec, JobState
-from rig.fleet import Rig
+from rig.fleet import Rig, until
 from rig.processes import Process
 from rig.specs import job
 
@@ -119,6 +119,8 @@ class Soak:
         self._rig.server.kill()
         await asyncio.sleep(self._chance.uniform(0.0, AWAY))
         await asyncio.to_thread(self._rig.server.start)
+        # What was handed out before the death is begun when its worker has dialled again; all dial alike, as we do.
+        await until(lambda: self._rig.broker.health().ready, "the broker is found again")
         self._rig.note("kill -9 of the broker", "amnesia", since=since, outage=True)
         self.killed["broker"] += 1
 
