@@ -35,6 +35,14 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
+def is_ready(url: str) -> bool:
+    """Whether the server has reached broker and database."""
+    try:
+        return bool(get(f"{url}/readyz")["ready"])
+    except urllib.error.HTTPError:
+        return False
+
+
 def knows(url: str, job: str, state: str) -> bool:
     """Whether the history says that `job` is in `state`."""
     try:
@@ -79,7 +87,8 @@ def test_a_server_that_dies_is_followed_by_another_and_one_beside_it_takes_the_n
 
 def test_a_broker_that_forgets_has_a_history_that_forgets(project: Path) -> None:
     with running_dev(project, "--memory", "--port", "0") as dev:
-        assert get(f"{address(dev)}/readyz")["ready"]
+        url = address(dev)
+        until(lambda: is_ready(url), "broker and database")
         assert dev.end() == 0
     assert not list(project.rglob("*.db"))
 

@@ -109,7 +109,7 @@ def why(error: BaseException) -> str:
     """`error` in words for a message of ours, without msgspec's own habits."""
     if isinstance(error, RecursionError):
         return "nested too deep, or in a circle"
-    if isinstance(error, UnicodeError):
+    if isinstance(error, UnicodeError) or str(error).startswith("Invalid UTF-8"):  # the latter by msgspec from 0.23 on
         return "text that is not valid UTF-8"
     return str(error)
 
