@@ -133,6 +133,30 @@ def test_what_is_hidden_is_never_stored_nor_is_a_tokens_text(broker: str, tmp_pa
         assert secret.encode() not in stored, secret
 
 
+def test_cursors_end_and_are_of_their_servers_alone_and_counts_are_capped(broker: str, tmp_path: Path) -> None:
+    config = Config(broker_url=broker, namespace="cursors")
+    settings = {"cursor_ttl": 4.0, "count_cap": 3, "page_size": 2, "secret": "s" * 32}
+    with serving(config, tmp_path, **settings) as served, served.client() as client:
+        call = {"task": "shop.add", "args": [1], "delay_ms": 3_600_000}
+        assert client.post("/api/v1/jobs/batch", json={"jobs": [call] * 5}).json()["stored"] == 5
+
+        def page(**asked: Any) -> Any:
+            return client.get("/api/v1/jobs", params=asked)
+
+        first = eventually(lambda: (found := page(count="capped")).json()["total"]["value"] == 3 and found)
+        assert first.json()["total"] == {"value": 3, "relation": "at_least"}
+        cursor = page().json()["next_cursor"]
+        assert len(page(cursor=cursor).json()["items"]) == 2
+        eventually(lambda: page(cursor=cursor).status_code == 422, "the cursor ends")
+        assert page(cursor=cursor).json()["code"] == "cursor_invalid"
+        fresh = page().json()["next_cursor"]
+    other = {**settings, "cursor_ttl": 3600.0}
+    with serving(config, tmp_path, **{**other, "secret": "t" * 32}) as served, served.client() as client:
+        assert client.get("/api/v1/jobs", params={"cursor": fresh}).json()["code"] == "cursor_invalid"
+    with serving(config, tmp_path, **other) as served, served.client() as client:  # another server with the same secret
+        assert client.get("/api/v1/jobs", params={"cursor": fresh}).status_code == 200
+
+
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_a_role_sees_what_it_may_not_do_refused_before_anything_else(guarded: Served, role: Any) -> None:
     """Whatever the body is: what is refused for its role says nothing about it."""
