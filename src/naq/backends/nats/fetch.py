@@ -68,7 +68,12 @@ class Fetch(Session):
         self.must_be_open()
         if limit <= 0 or not queues:
             return []
-        lanes = [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
+        try:
+            lanes = [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
+        except NaqConnectionError:
+            if self.is_closed:  # meanwhile, as while waiting for jobs
+                return []
+            raise
         if len(queues) > 1:
             lanes.sort(key=lambda lane: -lane.weight)
         puller = self.puller
