@@ -112,6 +112,17 @@ class Bench:
 
         await self.until(so)
 
+    async def listed(self, backend: Backend, queue: str, *ids: str, **which: Any) -> list[JobRecord]:
+        """The jobs of `queue` and `which`, as soon as `jobs` gives those of `ids` in this order."""
+        found: list[JobRecord] = []
+
+        async def so() -> bool:
+            found[:] = await backend.jobs(queue=queue, **which)
+            return [record.id for record in found] == list(ids)
+
+        await self.until(so)
+        return found
+
     async def letters(self, backend: Backend, queue: str, count: int) -> list[DeadLetter]:
         """The dead letters of `queue`, the newest first, as soon as there are `count`."""
         found: list[DeadLetter] = []

@@ -25,8 +25,7 @@ class TestJobs:
             ended.append(claim.job.id)
         first = await bench.enqueued(backend, queue)
         later = await bench.enqueued(backend, queue, run_at=clock.now() + 3600)
-        found = await backend.jobs(queue=queue)
-        assert [job.id for job in found] == [later.id, first.id, *reversed(ended)]
+        found = await bench.listed(backend, queue, later.id, first.id, *reversed(ended))
         assert [job.state for job in found] == ["scheduled", "queued", "failed", "succeeded"]
         assert found == [await backend.get(job.id) for job in found]
         assert await backend.jobs(queue=bench.name()) == []
@@ -46,7 +45,7 @@ class TestJobs:
             ({JobState.QUEUED, JobState.SUCCEEDED}, [waiting.id, done.job.id]),
             ({JobState.CANCELLED}, []),
         ):
-            assert [job.id for job in await backend.jobs(queue=queue, states=states)] == expected
+            await bench.listed(backend, queue, *expected, states=states)
 
     @scenario
     async def test_at_most_as_many_as_asked_for(self, bench: Bench) -> None:
@@ -56,8 +55,8 @@ class TestJobs:
         claim = await bench.claimed(backend, queue)
         await backend.complete(claim, record(claim))
         jobs = [await bench.enqueued(backend, queue) for _ in range(3)]
-        assert [job.id for job in await backend.jobs(queue=queue, limit=2)] == [jobs[2].id, jobs[1].id]
-        assert len(await backend.jobs(queue=queue, limit=4)) == 4
+        await bench.listed(backend, queue, jobs[2].id, jobs[1].id, limit=2)
+        await bench.listed(backend, queue, *(job.id for job in reversed(jobs)), claim.job.id, limit=4)
         assert await backend.jobs(queue=queue, limit=0) == []
 
     @scenario
@@ -68,12 +67,14 @@ class TestJobs:
         claim = await bench.claimed(backend, queue)
         await backend.discard(claim, record(claim, JobState.FAILED))
         await backend.requeue(claim.job.id)
-        [again] = await backend.jobs(queue=queue)
-        assert (again.state, again.run) == (JobState.QUEUED, 2)
+        [again] = await bench.listed(backend, queue, claim.job.id, states=[JobState.QUEUED])
+        assert again.run == 2
+        await bench.listed(backend, queue, claim.job.id)
         claim = await bench.claim(backend, queue)
         await backend.complete(claim, record(claim))
-        [ended] = await backend.jobs(queue=queue)
-        assert (ended.state, ended.run) == (JobState.SUCCEEDED, 2)
+        [ended] = await bench.listed(backend, queue, claim.job.id, states=[JobState.SUCCEEDED])
+        assert ended.run == 2
+        await bench.listed(backend, queue, claim.job.id)
 
     @scenario
     async def test_a_queue_that_is_none(self, bench: Bench) -> None:
@@ -96,7 +97,7 @@ class TestForget:
         assert await backend.forget(claim.job.id)
         assert await backend.get(claim.job.id) is None
         assert await backend.letter(claim.job.id) is None
-        assert await backend.jobs(queue=queue) == []
+        await bench.listed(backend, queue)
         assert not await backend.forget(claim.job.id)
         [result] = await backend.enqueue([claim.job])
         assert not result.duplicate
@@ -111,7 +112,7 @@ class TestForget:
         waiting = await bench.enqueued(backend, queue)
         assert not await backend.forget(running.job.id)
         assert not await backend.forget(waiting.id)
-        assert {job.id for job in await backend.jobs(queue=queue)} == {running.job.id, waiting.id}
+        await bench.listed(backend, queue, waiting.id, running.job.id)
 
 
 class TestLetter:
