@@ -7,14 +7,16 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-from history_tools import Rig, ended, failure, make_rig, record, told
+from history_tools import Rig, append, ended, failure, make_rig, record, told
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from naq import clock
 from naq.cli.app import run as naq
 from naq.inside.artifacts import KIND
 from naq.job import JobState
-from naq.server.ingest.pruning import artifacts_of
+from naq.server.ingest import Ingest, pruning
+from naq.server.ingest.pruning import artifacts_of, keep
 from naq.server.store import retention
 from naq.server.store.retention import DAY, Pruned, Retention, preview, prune
 from naq.server.store.tables import attempts, errors, events, invalid, jobs, logs, rollups, tags
@@ -80,6 +82,48 @@ def test_by_count_the_latest_stay(url: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert (await prune(rig.store, Retention(jobs=4))).jobs == 6
         assert {row["id"] for row in await rig.rows(jobs)} == {*ids[6:], "running"}
         assert (await prune(rig.store, Retention(jobs=40))).jobs == 0
+
+    run(url, main)
+
+
+def test_the_server_prunes_by_age_all_the_time_and_by_number_now_and_then(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find the last one that stays costs seconds where there are millions."""
+    monkeypatch.setattr(pruning, "EVERY", 0.01)
+    kept = Retention(ages={"cancelled": 30 * DAY}, jobs=3)
+
+    async def main(rig: Rig) -> None:
+        ingest = Ingest(rig.backend, rig.store, rig.config)
+        reading = asyncio.ensure_future(ingest.run())
+
+        async def count_is(count: int) -> None:
+            async with asyncio.timeout(30):
+                while await rig.count(jobs) != count:  # noqa: ASYNC110 - a database tells nobody
+                    await asyncio.sleep(0.01)
+
+        async def add(count: int, days: float, state: JobState = JobState.SUCCEEDED) -> None:
+            at = clock.now() - days * DAY
+            made = [record(state=state, enqueued_at=at, started_at=at, finished_at=at) for _ in range(count)]
+            await append(rig.backend, [ended(replace(each, id=f"d{days * 10:.0f}-{n}")) for n, each in enumerate(made)])
+
+        await add(8, 1)
+        await count_is(8)
+        pruning_ = asyncio.ensure_future(keep(ingest, rig.store, rig.backend, kept))
+        await count_is(3)
+        await add(4, 0.5)
+        await count_is(7)
+        await add(1, 40, JobState.CANCELLED)
+        async with asyncio.timeout(30):
+            while ingest.place.events < 13:  # noqa: ASYNC110 - nobody is told here
+                await asyncio.sleep(0.01)
+        await count_is(7)  # a round has come: what is old has gone, and more than three stay
+        pruning_.cancel()
+        pruning_ = asyncio.ensure_future(keep(ingest, rig.store, rig.backend, kept))
+        await count_is(3)
+        for task in (pruning_, reading):
+            task.cancel()
+        await asyncio.gather(pruning_, reading, return_exceptions=True)
 
     run(url, main)
 

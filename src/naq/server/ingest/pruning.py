@@ -7,6 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from msgspec.structs import replace
+
+from naq import clock
 from naq.backends.base import Backend
 from naq.exceptions import NaqConnectionError
 from naq.inside.artifacts import KIND
@@ -17,6 +20,7 @@ from naq.server.store.retention import Pruned, Retention, prune
 log = logging.getLogger("naq.server.ingest")
 
 EVERY: Final = 60.0  # seconds between two rounds
+COUNT_EVERY: Final = 3600.0  # seconds between two rounds that also count: of millions of jobs, seconds of work
 MOST: Final = 20_000  # jobs of a round: more than 300 a second over a day, in a second or two of work
 
 
@@ -40,10 +44,14 @@ def artifacts_of(backend: Backend) -> Callable[[list[str]], Awaitable[int]]:
 
 async def keep(ingest: Ingest, store: Store, backend: Backend, kept: Retention) -> None:
     """Prune until cancelled, as long as this server reads the log; outages are waited out."""
+    by_age, count_due = replace(kept, jobs=None), 0.0
     while True:
         if ingest.lag().leading:
+            is_due = clock.monotonic() >= count_due
             try:
-                done = await prune(store, kept, most=MOST, erase=artifacts_of(backend))
+                done = await prune(store, kept if is_due else by_age, most=MOST, erase=artifacts_of(backend))
+                if is_due and done.jobs < MOST:  # else there is more to go
+                    count_due = clock.monotonic() + COUNT_EVERY
                 if done != Pruned():
                     log.info("pruned: %s", done)
             except NaqConnectionError as error:
