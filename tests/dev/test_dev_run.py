@@ -27,7 +27,7 @@ def test_new_writes_a_file_and_runs_its_first_job(tmp_path: Path) -> None:
         dev.see("naq dev  ")
         dev.see('"Hello, world!"')
         tree = dev.tree()
-        assert len(tree) >= 3  # worker, server, and the supervisor of the server
+        assert len(tree) >= 3  # worker, broker and its supervisor; and soon the server
         assert dev.end() == 0
     assert "\x1b" not in dev.text
     assert (tmp_path / ".gitignore").read_text() == ".naq/\n"
@@ -113,7 +113,7 @@ def test_it_uses_a_broker_that_runs_already_and_leaves_it_running(project: Path)
         dev.see(f"Broker   {server.url}  (yours)")
         dev.see("2 workers")
         assert "hello you" in naq(project, "enqueue", "hello", "--wait")
-        assert len(psutil.Process(dev.process.pid).children()) == 2
+        assert len(psutil.Process(dev.process.pid).children()) == 3  # workers, and the server of their history
         assert dev.end() == 0
         assert server.is_running
 
