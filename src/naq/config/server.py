@@ -171,7 +171,7 @@ SERVER_KINDS: Final[dict[str, tuple[Kind, str]]] = {
     "bulk_page": (_whole(1, 1000), "jobs that a bulk action reads at once"),
     "bulk_at_once": (_whole(1, 1000), "jobs that it acts on at once; the broker answers so many in one go"),
     "bulk_errors": (_whole(1, 10_000), "failures of a bulk action that are listed; the rest is counted"),
-    "sse_clients": (_whole(1, 100_000), "event streams of one process; each costs some 50 KiB"),
+    "sse_clients": (_whole(1, 100_000), "event streams of one process; each costs some 100 KiB under load"),
     "sse_clients_each": (_whole(1, 100_000), "event streams of one token or address; a browser needs one"),
     "sse_topics": (_whole(1, 10_000), "topics of one stream; a page shows some ten"),
     "sse_buffer": (_whole(8, 1_000_000), "events that wait for one client; beyond it they are merged, then a reset"),
