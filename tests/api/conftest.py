@@ -41,7 +41,13 @@ def make_tasks(app: Naq) -> None:
     async def ship(order: Order) -> str:
         return order.to.city
 
+    async def guard(n: int, password: str) -> str:
+        if n == 1:
+            raise ValueError(n)
+        return password[::-1]
+
     app.task(name="shop.ship", queue="ships")(ship)
+    app.task(name="shop.guard")(guard)
     app.task(name="shop.add")(add)
     app.task(name="shop.fail")(fail)
 

@@ -89,6 +89,18 @@ def test_what_is_hidden_stays_what_it_was(client: httpx.Client) -> None:
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/kwargs/password")
 
 
+def test_what_is_hidden_stays_what_it_was_in_another_run(client: httpx.Client) -> None:
+    """A failed job is run again with what was shown of its arguments, one of them changed."""
+    answer = client.post("/api/v1/jobs", json={"task": "shop.guard", "kwargs": {"password": "swordfish", "n": 1}})
+    job_id = answer.json()["id"]
+    client.get(f"/api/v1/jobs/{job_id}/result", params={"wait": "30s"})
+    edits = {"kwargs": {"password": "[hidden]", "n": 2}}
+    again = client.post(f"/api/v1/jobs/{job_id}/retry", json=edits)
+    assert again.json()["done"] is True, again.text
+    done = client.get(f"/api/v1/jobs/{job_id}/result", params={"wait": "30s"}).json()
+    assert (done["state"], done["result"]) == ("succeeded", "swordfish"[::-1])
+
+
 def test_what_cannot_be_is_said_with_its_place(client: httpx.Client) -> None:
     job_id = enqueue(client, args=[1])
     wrong: list[tuple[dict[str, Any], str]] = [

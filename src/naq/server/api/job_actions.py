@@ -56,7 +56,7 @@ async def retry_job(request: Request, job_id: JobId, edits: Edits | None = None,
         payload = None
         if changed:
             assert edits is not None
-            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs)
+            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs, core.redact)
         if dry_run:
             return Done(id=job_id, done=False, outcome="would be queued")
         if not await backend.requeue(job_id, payload=payload):

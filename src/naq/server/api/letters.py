@@ -99,7 +99,7 @@ async def retry_letter(
         changed = edits is not None and (edits.args is not None or edits.kwargs is not None)
         payload = None
         if changed and edits:
-            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs)
+            payload = await retry_edited(core.caller, backend, letter, edits.args, edits.kwargs, core.redact)
         done = False if dry_run else await backend.requeue(letter_id, payload=payload)
     if not done and not dry_run:
         raise Problem("wrong_state", "somebody else was faster", params={"state": "gone"})
