@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -77,6 +78,24 @@ def test_the_command_serves_lets_streams_go_and_ends(broker: str, tmp_path: Path
     listed = naq("tokens", "list", "-q", **database).stdout.split()
     assert naq("tokens", "revoke", *listed, **database).returncode == 0
     assert "revoked" in naq("tokens", "list", **database).stdout
+
+
+def test_alerts_are_looked_at_made_and_muted_from_a_terminal(tmp_path: Path, naq: Callable[..., Said]) -> None:
+    database = {"NAQ_SERVER_DATABASE": f"sqlite:///{tmp_path}/s.db"}
+    assert "no-workers" in naq("alerts", "list", "-q", **database).stdout.split()
+    made = naq("alerts", "create", "slow", "run_p95", "--threshold", "5", "--target", "shop.send", **database)
+    assert made.returncode == 0, made.stderr
+    assert naq("alerts", "create", "slow", "run_p95", **database).returncode == 4
+    assert "failure_rate" in naq("alerts", "create", "x", "failure_rat", **database).stderr
+    assert naq("alerts", "create", "x", "failure_rate", "--threshold", "20", **database).returncode == 2
+    assert naq("alerts", "create", "x", "failures", "--channel", "ops", **database).returncode == 3
+    assert naq("alerts", "mute", "slow", "--for", "2h", **database).returncode == 0
+    [rule] = [one for one in json.loads(naq("alerts", "list", "--json", **database).stdout) if one["name"] == "slow"]
+    assert (rule["state"], rule["threshold"], rule["target"]) == ("muted", 5, "shop.send")
+    assert naq("alerts", "mute", "slow", "--for", "0s", **database).returncode == 0
+    assert naq("alerts", "mute", "none", **database).returncode == 3
+    assert naq("alerts", "test", "ops", **database).returncode == 3
+    assert json.loads(naq("alerts", "incidents", "--json", **database).stdout) == []
 
 
 def test_a_public_address_and_a_misspelt_setting_are_refused(naq: Callable[..., Said]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,8 @@ def test_every_help_has_an_example_of_its_own_command(path: tuple[str, ...]) -> 
 def test_the_published_schema_is_current() -> None:
     published = json.loads((DOCS / "cli.schema.json").read_text(encoding="utf-8"))
     assert published == schema(), "write schema() of naq.cli.schema to docs/cli.schema.json"
+    named = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(published)))
+    assert named <= set(published["$defs"]), "it refers to what is not there"
     assert set(DOCUMENTS) <= {" ".join(path) for path in ALL}
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "server": ("naq.cli.server:server", "Keep the history of all jobs in SQL, and serve it: API and live events."),
     "jobs": ("naq.cli.jobs:app", "Look at jobs, wait for them, cancel them, run them again."),
     "tokens": ("naq.cli.tokens:app", "Who may use the server's API: make tokens, list them, revoke them."),
+    "alerts": ("naq.cli.alerts:app", "What is watched, what is wrong, and who is told."),
     "openapi": ("naq.cli.openapi:openapi", "Print the OpenAPI document of the server's API."),
     "db": ("naq.cli.db:app", "The tables of the history: bring them up to date, compare them, prune them."),
     "schedules": ("naq.cli.schedules:app", "What runs again and again: look, make, change, pause, leave out."),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from naq.cli.alerts import AlertView, IncidentView
 from naq.cli.artifacts import ArtifactView
 from naq.cli.check import CheckView
 from naq.cli.db_text import DatabaseState, Pruning, Revision
@@ -54,6 +55,11 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "tokens create": MadeToken,
     "tokens list": list[TokenView],
     "tokens revoke": list[Change],
+    "alerts list": list[AlertView],
+    "alerts incidents": list[IncidentView],
+    "alerts create": list[Change],
+    "alerts mute": list[Change],
+    "alerts test": list[Change],
     "schedules list": list[ScheduleView],
     "schedules show": ScheduleView,
     "schedules create": ScheduleView,
@@ -112,10 +118,8 @@ DOCUMENTS: Final[dict[str, Any]] = {
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of everything in `DOCUMENTS`, each command a property of ``commands``."""
-    views = [JobView, WhyView, QueueView, WorkerView, LetterView, TaskView, Enqueued, Change, Check, Setting]
-    views += [CheckView, ScheduleView, SlotView, TreeView, Step, Top, Measure, RowView]
-    views += [DatabaseState, Pruning, Revision]
-    _, parts = msgspec.json.schema_components(views, ref_template="#/$defs/{name}")
+    views = [kind for name, kind in DOCUMENTS.items() if name != "enqueue"]  # put together below
+    _, parts = msgspec.json.schema_components([*views, Enqueued, JobView], ref_template="#/$defs/{name}")
     for part in parts.values():
         if "description" in part:  # a docstring, whose indentation Python leaves in before 3.13
             part["description"] = cleandoc(part["description"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
 from naq.cli.common import DEFAULT, Common, make_group, say
+from naq.cli.database import with_database
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.output import Column, ago, moment, print_rows
 from naq.cli.values import read_duration
@@ -20,7 +20,6 @@ from naq.cli.views import Change
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-T = TypeVar("T")
 app = make_group("tokens", "Who may use the server's API: tokens, and the password of its login.")
 _MOST: Final = 1000  # tokens of a list
 
@@ -75,7 +74,7 @@ def create(
 
     check_token("token", name)
     ttl = read_duration("--expires-in", expires_in) or load_server().token_ttl
-    text, row = _write(db, lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl))
+    text, row = with_database(db, lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl))
     if common.json:
         made = MadeToken(id=row.id, name=name, role=role, expires_at=moment(row.expires_at / 1e6), text=text)
         print_json(made)
@@ -95,7 +94,7 @@ def list_(*, db: str | None = None, common: Common = DEFAULT) -> None:
     """
     from naq.server.access import tokens
 
-    rows = _write(db, lambda at: tokens.all_of(at, limit=_MOST))
+    rows = with_database(db, lambda at: tokens.all_of(at, limit=_MOST))
     views = [
         TokenView(
             id=row.id,
@@ -138,7 +137,7 @@ def revoke(token_id: str, /, *, db: str | None = None, common: Common = DEFAULT)
             raise NotFoundError(f"there is no token {token_id!r}; see naq tokens list")
         return await tokens.revoke(connection, token_id)
 
-    done = _write(db, act)
+    done = with_database(db, act)
     return report([Change(id=token_id, done=done, outcome="revoked" if done else "was revoked before")], common)
 
 
@@ -154,26 +153,6 @@ def hash_() -> None:
     if not password:
         raise UsageError("the password is empty; type one, or pipe it in")
     sys.stdout.write(f"{hash_password(password)}\n")
-
-
-def _write(db: str | None, act: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """What `act` returns, in a transaction on the server's database."""
-    import asyncio
-
-    from naq.config.server import load_server
-    from naq.server.store import open_store
-
-    settings: Any = load_server({} if db is None else {"database": db})
-
-    async def work() -> T:
-        store = await open_store(settings.database)
-        try:
-            async with store.writing() as connection:
-                return await act(connection)
-        finally:
-            await store.close()
-
-    return asyncio.run(work())
 
 
 def _who() -> str:

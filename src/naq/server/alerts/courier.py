@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from naq import clock
+from naq.config.server import ServerConfig
+from naq.job import new_id
 from naq.server.alerts import mail, rows, webhook
-from naq.server.alerts.message import shaped
+from naq.server.alerts.incidents import Incident
+from naq.server.alerts.message import What, compose, shaped
 from naq.server.alerts.rows import Channel, Delivery
 from naq.server.alerts.webhook import Undeliverable
 from naq.server.problems import Problem
@@ -36,9 +39,22 @@ def pause_after(tries: int) -> float:
     return min(FIRST * FACTOR ** (tries - 1), LONGEST)
 
 
-async def attempt(core: Core, channel: Channel | None, delivery: Delivery) -> Delivery:
+def make_delivery(settings: ServerConfig, channel: str, incident: Incident | None, what: What) -> Delivery:
+    """A message to `channel`, to be sent now; without an incident a test."""
+    now, delivery = micros(clock.now()), new_id()
+    body = compose(
+        what, incident, now=now, delivery=delivery, environment=settings.environment,
+        address=settings.public_url.rstrip("/"),
+    )  # fmt: skip
+    return Delivery(
+        id=delivery, incident_id=None if incident is None else incident.id, channel=channel, what=what,
+        body=json.dumps(body, ensure_ascii=False), next_at=now, created_at=now,
+    )  # fmt: skip
+
+
+async def attempt(settings: ServerConfig, channel: Channel | None, delivery: Delivery) -> Delivery:
     """Try to send `delivery`; as it is afterwards."""
-    settings, now = core.settings, clock.now()
+    now = clock.now()
     tries = delivery.tries + 1
     try:
         if channel is None or not channel.enabled:
@@ -120,7 +136,7 @@ class Courier:
 
     async def send(self, delivery: Delivery, channel: Channel | None) -> Delivery:
         """Try once, and count what is over by it."""
-        after = await attempt(self._core, channel, delivery)
+        after = await attempt(self._core.settings, channel, delivery)
         self.sent += after.state == "sent"
         self.failed += after.state == "failed"
         return after

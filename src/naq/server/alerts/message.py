@@ -9,7 +9,7 @@ from urllib.parse import quote
 from naq.clock import as_datetime
 from naq.server.alerts.incidents import Incident
 from naq.server.alerts.rows import Form
-from naq.server.alerts.rules import KINDS, Kind
+from naq.server.alerts.rules import KINDS, Kind, Rule
 from naq.server.store.rows import MICRO
 
 What = Literal["opened", "repeated", "resolved", "test"]
@@ -58,6 +58,18 @@ def sentence(what: What, incident: Incident) -> str:
         still = "still " if what == "repeated" else ""
         text = f"{subject}{kind.says} is {still}{shown(incident.kind, incident.value)} (more than {limit} is bad)."
     return text[0].upper() + text[1:]
+
+
+def in_words(rule: Rule) -> str:
+    """A rule in words."""
+    kind = rule.watched
+    of = "" if kind.scope == "all" else f" of {kind.scope} {rule.target}" if rule.target else f" of any {kind.scope}"
+    over = f" within {rule.window_s} s" if kind.counts else ""
+    least = f" (of at least {rule.least})" if kind.samples else ""
+    wait = f" for {rule.for_s} s" if rule.for_s else ""
+    told = f"tell {', '.join(rule.channels)}" if rule.channels else "tell nobody"
+    text = f"When {kind.says}{of}{over}{least} is more than {shown(rule.kind, rule.threshold)}{wait}, {told}"
+    return f"{text}, at most every {rule.repeat_s} s" if rule.channels else text
 
 
 def shown(kind: Kind, value: float) -> str:

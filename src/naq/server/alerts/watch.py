@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -17,12 +16,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq import clock
-from naq.job import new_id
 from naq.server.alerts import rows, standing
 from naq.server.alerts.counted import TooMuch
-from naq.server.alerts.courier import Courier
+from naq.server.alerts.courier import Courier, make_delivery
 from naq.server.alerts.incidents import Incident, Step, look, resolve
-from naq.server.alerts.message import What, compose
+from naq.server.alerts.message import What
 from naq.server.alerts.rows import Channel, Delivery
 from naq.server.alerts.rules import Rule
 from naq.server.alerts.standing import Broker, Reading
@@ -166,15 +164,7 @@ class Watch:
 
     def message(self, channel: str, incident: Incident | None, what: What) -> Delivery:
         """A message to `channel`, to be sent now."""
-        now, delivery = micros(clock.now()), new_id()
-        body = compose(
-            what, incident, now=now, delivery=delivery, environment=self._core.settings.environment,
-            address=self._core.settings.public_url.rstrip("/"),
-        )  # fmt: skip
-        return Delivery(
-            id=delivery, incident_id=None if incident is None else incident.id, channel=channel, what=what,
-            body=json.dumps(body, ensure_ascii=False), next_at=now, created_at=now,
-        )  # fmt: skip
+        return make_delivery(self._core.settings, channel, incident, what)
 
     async def _in_the_dark(self) -> None:
         """The database is away: judge that alone, and send at once what it brings."""

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field
 from naq import clock
 from naq.server.alerts import preview, rows
 from naq.server.alerts.counted import TooMuch
-from naq.server.alerts.message import shown
+from naq.server.alerts.message import in_words
 from naq.server.alerts.rules import KINDS, Basis, Kind, Rule, Scope, Unit
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.lists import Cursor, Limit, sliced
@@ -111,7 +111,7 @@ class RuleView(Model):
             name=rule.name, kind=rule.kind, unit=kind.unit, scope=kind.scope, target=rule.target,
             threshold=rule.threshold, window_s=rule.window_s, least=rule.least, for_s=rule.for_s,
             clear_s=rule.clear_s, repeat_s=rule.repeat_s, channels=list(rule.channels), enabled=rule.enabled,
-            muted_until=at(rule.muted_until), sentence=sentence(rule), changed_at=at(rule.changed_at),
+            muted_until=at(rule.muted_until), sentence=in_words(rule), changed_at=at(rule.changed_at),
             changed_by=rule.changed_by, version=etag(rule),
         )  # fmt: skip
 
@@ -135,18 +135,6 @@ class Preview(Model):
     count: int
     messages: int
     incidents: list[SpellView]
-
-
-def sentence(rule: Rule) -> str:
-    """A rule in words."""
-    kind = rule.watched
-    of = "" if kind.scope == "all" else f" of {kind.scope} {rule.target}" if rule.target else f" of any {kind.scope}"
-    over = f" within {rule.window_s} s" if kind.counts else ""
-    least = f" (of at least {rule.least})" if kind.samples else ""
-    wait = f" for {rule.for_s} s" if rule.for_s else ""
-    told = f"tell {', '.join(rule.channels)}" if rule.channels else "tell nobody"
-    text = f"When {kind.says}{of}{over}{least} is more than {shown(rule.kind, rule.threshold)}{wait}, {told}"
-    return f"{text}, at most every {rule.repeat_s} s" if rule.channels else text
 
 
 def etag(rule: Rule) -> str:

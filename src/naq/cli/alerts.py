@@ -1,0 +1,245 @@
+"""``naq alerts``: what is watched and what is wrong. Works on the server's database; a server follows."""
+# ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from msgspec import Struct
+from msgspec.structs import replace
+
+from naq.cli.common import DEFAULT, Common, make_group
+from naq.cli.database import settings_of, with_database
+from naq.cli.errors import ConflictError, NotFoundError, UsageError
+from naq.cli.output import Column, ago, moment, print_rows
+from naq.cli.values import read_duration
+from naq.cli.views import Change
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+app = make_group("alerts", "What is watched, what is wrong, and who is told.")
+
+
+class AlertView(Struct, frozen=True, kw_only=True):
+    """An alert rule: ``naq alerts list``."""
+
+    name: str
+    kind: str
+    target: str
+    threshold: float
+    state: str
+    channels: list[str]
+    sentence: str
+    muted_until: datetime | None
+
+
+class IncidentView(Struct, frozen=True, kw_only=True):
+    """Something wrong: ``naq alerts incidents``."""
+
+    id: str
+    rule: str
+    subject: str
+    state: str
+    value: float
+    since_at: datetime | None
+    resolved_at: datetime | None
+    text: str
+
+
+@app.command(name="list")
+def list_(*, db: str | None = None, common: Common = DEFAULT) -> None:
+    """List alert rules.
+
+    Example: naq alerts list
+
+    Args:
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq import clock
+    from naq.server.alerts import rows
+    from naq.server.alerts.message import in_words
+
+    now = round(clock.now() * 1e6)
+    views = [
+        AlertView(
+            name=rule.name, kind=rule.kind, target=rule.target, threshold=rule.threshold,
+            state="off" if not rule.enabled else "muted" if (rule.muted_until or 0) > now else "on",
+            channels=list(rule.channels), sentence=in_words(rule), muted_until=moment((rule.muted_until or 0) / 1e6),
+        )
+        for rule in with_database(db, rows.find_rules)
+    ]  # fmt: skip
+    columns: list[Column[AlertView]] = [
+        Column("NAME", lambda view: view.name),
+        Column("STATE", lambda view: view.state),
+        Column("TELLS", lambda view: ", ".join(view.channels) or "nobody"),
+        Column("WHEN", lambda view: view.sentence),
+    ]
+    print_rows(views, columns, common, name="name", empty="no alert rules; see naq alerts create --help")
+
+
+@app.command
+def incidents(
+    *,
+    state: Literal["open", "acknowledged", "resolved", "pending"] | None = None,
+    rule: str | None = None,
+    limit: int = 50,
+    db: str | None = None,
+    common: Common = DEFAULT,
+) -> None:
+    """List incidents, those that began last first.
+
+    Example: naq alerts incidents --state open
+
+    Args:
+        state: Only those; default: all that are sure.
+        rule: Only those of this rule.
+        limit: How many at most.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.server.alerts import rows
+    from naq.server.alerts.message import sentence
+
+    states = ("open", "acknowledged", "resolved") if state is None else (state,)
+    found = with_database(db, lambda at: rows.find_incidents(at, states=states, rule=rule, limit=limit))
+    views = [
+        IncidentView(
+            id=one.id, rule=one.rule, subject=one.subject, state=one.state, value=one.value,
+            since_at=moment(one.since_at / 1e6), resolved_at=moment((one.resolved_at or 0) / 1e6),
+            text=sentence("resolved" if one.state == "resolved" else "opened", one),
+        )
+        for one in found
+    ]  # fmt: skip
+    columns: list[Column[IncidentView]] = [
+        Column("ID", lambda view: view.id),
+        Column("STATE", lambda view: view.state),
+        Column("RULE", lambda view: view.rule),
+        Column("SINCE", lambda view: ago(view.since_at, common)),
+        Column("WHAT", lambda view: view.text),
+    ]
+    print_rows(views, columns, common, name="id", empty="no incidents")
+
+
+@app.command
+def create(
+    name: str,
+    kind: str,
+    /,
+    *,
+    threshold: float | None = None,
+    target: str = "",
+    channel: list[str] | None = None,
+    db: str | None = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Make an alert rule.
+
+    Example: naq alerts create shop-fails failure_rate --threshold 0.1 --target shop.send --channel ops
+
+    Args:
+        name: What it is called.
+        kind: What it watches, such as failure_rate, queue_age, no_workers; docs/alerts.md lists all.
+        threshold: More than this is bad. Default: that of the kind.
+        target: One task, queue or schedule; default: each by itself.
+        channel: Who is told; again for more.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq import clock
+    from naq.cli.changes import report
+    from naq.config.suggest import hint
+    from naq.limits.pauses import who
+    from naq.names import check_token
+    from naq.server.alerts import rows
+    from naq.server.alerts.rules import KINDS, Rule
+
+    watched = KINDS.get(kind)
+    if watched is None:
+        raise UsageError(f"there is no kind {kind!r}; {hint(kind, list(KINDS))}")
+    limit = watched.threshold if threshold is None else threshold
+    if limit < 0 or (watched.unit == "share" and limit > 1):
+        raise UsageError(f"--threshold is {limit:g}; {'a share is from 0 to 1' if limit > 1 else 'give 0 or more'}")
+    rule = Rule(
+        name=check_token("alert rule", name), kind=watched.kind, threshold=limit, target=target,
+        window_s=watched.window_s, for_s=watched.for_s, channels=tuple(channel or ()),
+        changed_at=round(clock.now() * 1e6), changed_by=who(),
+    )  # fmt: skip
+
+    async def act(connection: AsyncConnection) -> bool:
+        known = [one.name for one in await rows.find_channels(connection)]
+        for one in rule.channels:
+            if one not in known:
+                raise NotFoundError(f"there is no channel {one!r}; make it through the API: docs/alerts.md")
+        return await rows.put(connection, rule)
+
+    if not with_database(db, act):
+        raise ConflictError(f"there is an alert rule {name!r} already")
+    return report([Change(id=name, done=True, outcome="created")], common)
+
+
+@app.command
+def mute(
+    name: str,
+    /,
+    *,
+    until: Annotated[str, Parameter(name="--for")] = "1h",
+    db: str | None = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Tell nobody what a rule finds for a while; incidents are noted all the same.
+
+    Example: naq alerts mute old-jobs --for 2h
+
+    Args:
+        name: The rule.
+        until: For how long; 0s ends it.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq import clock
+    from naq.cli.changes import report
+    from naq.limits.pauses import who
+    from naq.server.alerts import rows
+
+    seconds = read_duration("--for", until) or 0.0
+    now = clock.now()
+
+    async def act(connection: AsyncConnection) -> bool:
+        rule = await rows.get_rule(connection, name)
+        if rule is None:
+            raise NotFoundError(f"there is no alert rule {name!r}; see naq alerts list")
+        muted = round((now + seconds) * 1e6) if seconds else None
+        after = replace(
+            rule, muted_until=muted, version=rule.version + 1, changed_at=round(now * 1e6), changed_by=who()
+        )
+        return await rows.put(connection, after)
+
+    done = with_database(db, act)
+    outcome = "changed by somebody else meanwhile" if not done else f"muted for {until}" if seconds else "not muted"
+    return report([Change(id=name, done=done, outcome=outcome)], common)
+
+
+@app.command(name="test")
+def send_test(channel: str, /, *, db: str | None = None, common: Common = DEFAULT) -> int:
+    """Send a test to a channel, from this machine with its settings, and say what came of it.
+
+    Example: naq alerts test ops
+
+    Args:
+        channel: Whom to tell.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.cli.changes import report
+    from naq.server.alerts import rows
+    from naq.server.alerts.courier import attempt, make_delivery
+
+    settings = settings_of(db)
+
+    async def act(connection: AsyncConnection) -> Change:
+        found = await rows.get_channel(connection, channel)
+        if found is None:
+            raise NotFoundError(f"there is no channel {channel!r}")
+        done = await attempt(settings, found, make_delivery(settings, channel, None, "test"))
+        return Change(id=channel, done=done.state == "sent", outcome=f"{done.state}: {done.answer}")
+
+    return report([with_database(db, act)], common)

@@ -1,0 +1,37 @@
+"""Commands that work on the server's database, whether or not a server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from naq.config.server import ServerConfig
+
+T = TypeVar("T")
+
+
+def settings_of(db: str | None) -> ServerConfig:
+    """The server's settings, with `db` as its database where it is given."""
+    from naq.config.server import load_server
+
+    return load_server({} if db is None else {"database": db})
+
+
+def with_database(db: str | None, act: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """What `act` returns, in a transaction on the database `db`, else that of the settings."""
+    import asyncio
+
+    from naq.server.store import open_store
+
+    async def work() -> T:
+        store = await open_store(settings_of(db).database)
+        try:
+            async with store.writing() as connection:
+                return await act(connection)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
