@@ -8,6 +8,8 @@ from typing import Final
 from naq import clock
 from naq.backends.nats.hold import Held, Hold
 from naq.backends.nats.subjects import ALL_LANES
+from naq.exceptions import NaqBackpressureError
+from naq.job import Priority
 from naq.names import check_token
 
 _AT_ONCE: Final = 200  # messages whose deletion is awaited together
@@ -24,13 +26,18 @@ class Purge(Hold):
         """
         self.must_be_open()
         check_token("queue", queue)
+        await self.lane_info(queue, "normal")  # a broker that is gone is noticed here: a purge may take a minute
         removed = await self._purge_subject(self.subjects.timers(queue))
         removed += await self._purge_subject(self.subjects.unfinished(queue, blocked=True))
         is_done = False
         while not is_done:
-            async with self.held(queue) as hold:
-                more, is_done = await self._purge_lanes(queue, hold)
-                await self.applied()
+            try:
+                async with self.held(queue) as hold:
+                    more, is_done = await self._purge_lanes(queue, hold)
+                    await self.applied()
+            except NaqBackpressureError:  # a full broker has no room for the note that holds it still
+                if not (more := await self._purge_idle(queue)):
+                    raise
             removed += more
         return removed
 
@@ -53,6 +60,11 @@ class Purge(Hold):
                         return removed, False
             removed += await self._delete(found)
         return removed, True
+
+    async def _purge_idle(self, queue: str) -> int:
+        """Remove what is in the lanes of which nothing runs, which makes room; how many."""
+        idle: list[Priority] = [p for p in ALL_LANES if not (await self.lane_info(queue, p))["num_ack_pending"]]
+        return sum([await self._purge_subject(self.subjects.lane(queue, priority)) for priority in idle])
 
     async def _purge_subject(self, subject: str) -> int:
         answer = await self.js.call(f"STREAM.PURGE.{self.subjects.jobs}", {"filter": subject}, timeout=60, slow=True)
