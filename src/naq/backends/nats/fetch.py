@@ -19,7 +19,7 @@ from naq.backends.nats.client.lane import Delivered, Lane
 from naq.backends.nats.client.link import PROBE
 from naq.backends.nats.session import Session
 from naq.backends.nats.subjects import ALL_LANES, consumer, key_of
-from naq.exceptions import NaqConnectionError, NaqException
+from naq.exceptions import BackendError, NaqConnectionError, NaqException
 from naq.job import new_id
 from naq.names import is_token
 
@@ -29,6 +29,7 @@ COMPLAIN_EVERY: Final = 10.0  # seconds between two log lines about lanes that a
 ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 PROBES: Final = 15  # in a lease: how exactly its beginning is known; what is not known is taken off it
+_JOIN_AGAIN: Final = 0.5  # seconds between two tries to stand in line, each of which takes its time by itself
 
 
 class Fetch(Session):
@@ -68,16 +69,12 @@ class Fetch(Session):
         self.must_be_open()
         if limit <= 0 or not queues:
             return []
-        try:
-            lanes = [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
-        except NaqConnectionError:
-            if self.is_closed:  # meanwhile, as while waiting for jobs
-                return []
-            raise
+        until = clock.monotonic() + wait
+        if not (lanes := await self._line_up(queues, until)):
+            return []
         if len(queues) > 1:
             lanes.sort(key=lambda lane: -lane.weight)
         puller = self.puller
-        until = clock.monotonic() + wait
         fetching, asked = self._fetching, False
         for queue in queues:
             fetching[queue] = fetching.get(queue, 0) + 1
@@ -124,6 +121,18 @@ class Fetch(Session):
                 )
             )
         return claims
+
+    async def _line_up(self, queues: Sequence[str], until: float) -> list[Lane]:
+        """The lanes of `queues`; none where we were closed meanwhile. An outage is waited for, as jobs are."""
+        while True:
+            try:
+                return [lane for queue in queues for lane in self.puller.lanes.get(queue) or await self._join(queue)]
+            except (BackendError, NaqConnectionError):
+                if self.is_closed:
+                    return []
+                if clock.monotonic() >= until:
+                    raise
+            await asyncio.sleep(_JOIN_AGAIN)
 
     async def _join(self, queue: str) -> list[Lane]:
         """Stand in line for `queue`."""
