@@ -102,11 +102,11 @@ def working(app: Naq) -> Generator[Worker]:
         thread.join(DEADLINE)
 
 
-def eventually(ask: Any, what: str = "the condition") -> Any:
-    """The first answer of `ask` that is true."""
-    end = time.monotonic() + DEADLINE
+def eventually(ask: Any, what: str = "the condition", *, within: float = DEADLINE) -> Any:
+    """The first answer of `ask` that is true, within so many seconds."""
+    end = time.monotonic() + within
     while not (answer := ask()):
-        assert time.monotonic() < end, f"{what} did not come true in {DEADLINE:g} s"
+        assert time.monotonic() < end, f"{what} did not come true in {within:g} s"
         time.sleep(LOOK)
     return answer
 

@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 from api_tools import DEADLINE, eventually
 
+from naq.server.bulk.runner import LOOK, TTL
 from naq.testing.broker import bundled_server
 
 JOBS, BULK = "/api/v1/jobs", "/api/v1/bulk-actions"
@@ -122,7 +123,8 @@ def test_a_server_killed_in_the_middle_is_gone_on_for_by_the_next(tmp_path: Path
                 found = client.get(url).json()
                 return found if found["state"] == "finished" else None
 
-            eventually(lambda: client.get(url).json()["done"] > halfway["done"], "another server goes on")
+            within = TTL + LOOK + DEADLINE
+            eventually(lambda: client.get(url).json()["done"] > halfway["done"], "another goes on", within=within)
             found = eventually(ended, "its end")
             # What was done and not noted when it died is done already: it is skipped, and nothing is left out.
             assert found["done"] + found["skipped"] == MANY

@@ -123,7 +123,9 @@ def test_who_is_told_more_than_they_may_hold_is_sent_a_reset_and_goes_on(broker:
         append(config, *(started(job) for job in jobs))
         assert next_event(stream, "reset")["reason"] == "slow"
         append(config, started("j7"))
-        assert next_event(stream, "job.changed", id="j7")
+        while not ((event := next(stream)).name == "job.changed" and event["id"] == "j7"):
+            if event.name == "reset":  # the rest of the forty came only now, and what was told with it is dropped too
+                append(config, started("j7"))
 
 
 def test_streams_are_limited_for_each_and_in_all(broker: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from broker_tools import User, count, is_gone, processes_of, put, state_of, users, wait_until
 
@@ -147,6 +148,7 @@ def test_a_new_user_after_supervisor_and_users_were_killed_starts_anew(tmp_path:
         put(url)
         supervisor, _ = pids(tmp_path)
         user.process.send_signal(signal.SIGSTOP)  # so that its guard does not act first
+        wait_until(lambda: psutil.Process(user.process.pid).status() == psutil.STATUS_STOPPED, "the stop")
         os.kill(supervisor, signal.SIGKILL)
         with ensure_broker(tmp_path) as broker:
             assert broker.url == url
