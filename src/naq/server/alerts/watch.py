@@ -109,8 +109,10 @@ class Watch:
             self.incidents = {}
             return True
         async with core.reading() as connection:
-            self._rules = await rows.find_rules(connection)
-            self._channels = await rows.find_channels(connection)
+            known = await rows.find_rules(connection), await rows.find_channels(connection)
+        self._rules, self._channels = (
+            known  # both or neither: without channels, what comes in the dark is told to nobody
+        )
         rules = [rule for rule in self._rules if rule.enabled]
         broker = await standing.ask_broker(core, rules)
         changes = await self._judge(rules, broker)
