@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -121,20 +122,15 @@ def test_all_that_a_killed_worker_ran_runs_in_its_successor(project: Path) -> No
         assert dev.end() == 0
 
 
+def supervised(project: Path, url: str, *options: str) -> AbstractContextManager[Dev]:
+    """``naq worker`` with processes of its own, on the broker at `url`."""
+    return running_dev(project, "tasks:app", *options, command="worker", NAQ_LEASE=NAQ_LEASE, NAQ_BROKER_URL=url)
+
+
 def test_one_of_several_is_killed_and_what_the_other_runs_stays_with_it(project: Path) -> None:
     with bundled_server() as server:
         run = partial(naq, project, NAQ_LEASE=NAQ_LEASE, NAQ_BROKER_URL=server.url)
-        with running_dev(
-            project,
-            "tasks:app",
-            "--processes",
-            "2",
-            "-c",
-            "2",
-            command="worker",
-            NAQ_LEASE=NAQ_LEASE,
-            NAQ_BROKER_URL=server.url,
-        ) as dev:
+        with supervised(project, server.url, "--processes", "2", "-c", "2") as dev:
             jobs = [enqueue(run, "slow", str(number)) for number in range(4)]
             until(lambda: len(list(project.glob("runs-*"))) == 4)
             pids = sorted({int(each.name.rpartition("-")[2]) for each in project.glob("runs-*")})
@@ -153,17 +149,7 @@ def test_one_that_retires_keeps_what_it_runs(project: Path) -> None:
     """Its successor is there before it has ended."""
     with bundled_server() as server:
         run = partial(naq, project, NAQ_LEASE=NAQ_LEASE, NAQ_BROKER_URL=server.url)
-        with running_dev(
-            project,
-            "tasks:app",
-            "--processes",
-            "1",
-            "--max-jobs",
-            "2",
-            command="worker",
-            NAQ_LEASE=NAQ_LEASE,
-            NAQ_BROKER_URL=server.url,
-        ) as dev:
+        with supervised(project, server.url, "--processes", "1", "--max-jobs", "2") as dev:
             slow = enqueue(run, "slow", "1")
             until(lambda: len(list(project.glob("runs-*"))) == 1)
             for _ in range(2):

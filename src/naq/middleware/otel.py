@@ -78,7 +78,7 @@ class OpenTelemetry(Middleware):
                 self._propagator.inject(job.headers)
             try:
                 await call_next()
-            except Exception as error:
+            except Exception as error:  # whatever it was is named, and goes on to who enqueues
                 span.set_attribute("error.type", _name(error))
                 raise
 

@@ -9,13 +9,14 @@ from fastapi import Query, Request, Response
 from pydantic import Field, SecretStr
 
 from naq.server.access import audit, tokens
+from naq.server.access.audit import AuditRow
 from naq.server.access.identify import COOKIE
 from naq.server.access.passwords import check_password
 from naq.server.access.roles import Role
 from naq.server.access.tokens import TokenRow
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_views import parsed
-from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.lists import Cursor, Limit, begin, cut, size
 from naq.server.api.models import Done, Given, Model, Moment, Page, at, at_seconds
 from naq.server.api.routes import Routes
 from naq.server.names import Id, Token
@@ -97,6 +98,15 @@ class AuditView(Model):
     before: Any
     after: Any
 
+    @classmethod
+    def of(cls, row: AuditRow) -> AuditView:
+        """A row as it is shown."""
+        return cls(
+            id=row.id, at=at(row.at), who=row.who, role=row.role, address=row.address, action=row.action,
+            target=row.target, status=row.status, request_id=row.request_id, before=parsed(row.before),
+            after=parsed(row.after),
+        )  # fmt: skip
+
 
 @routes.add("GET", "/me", "getMe", "Say who one is", role=None)
 async def get_me(request: Request) -> Me:
@@ -156,14 +166,12 @@ async def list_tokens(
     """All that were made, the newest first; their texts are nowhere."""
     core = core_of(request)
     most = size(core, limit)
-    place = None if cursor is None else core.signer.place(cursor, "tokens")
+    place = begin(core, cursor, "tokens")
     async with core.reading() as connection:
-        rows = await tokens.all_of(connection, after=None if place is None else tuple(place), limit=most + 1)
-    shown = rows[:most]
-    after = core.signer.cursor("tokens", [shown[-1].created_at, shown[-1].id]) if len(rows) > most else None
-    page = Page(items=[TokenView.of(row) for row in shown], next_cursor=after)
-    links(request, response, page)
-    return page
+        rows = await tokens.all_of(connection, after=place, limit=most + 1)
+    return cut(
+        request, response, rows, TokenView.of, about="tokens", most=most, key=lambda row: [row.created_at, row.id]
+    )
 
 
 @routes.add("POST", "/tokens", "createToken", "Make a token", role="admin", status=201)
@@ -207,23 +215,7 @@ async def list_audit(
     """Every change that was asked for through this API, the newest first."""
     core = core_of(request)
     most, about = size(core, limit), f"audit {who!r} {action!r} {target!r}"
-    place: Any = None if cursor is None else core.signer.place(cursor, about)
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
-        rows = await audit.page(
-            connection, who=who, action=action, target=target, after=None if place is None else tuple(place),
-            limit=most + 1,
-        )  # fmt: skip
-    shown = rows[:most]
-    page = Page(
-        items=[
-            AuditView(
-                id=row.id, at=at(row.at), who=row.who, role=row.role, address=row.address, action=row.action,
-                target=row.target, status=row.status, request_id=row.request_id, before=parsed(row.before),
-                after=parsed(row.after),
-            )
-            for row in shown
-        ],
-        next_cursor=core.signer.cursor(about, [shown[-1].at, shown[-1].id]) if len(rows) > most else None,
-    )  # fmt: skip
-    links(request, response, page)
-    return page
+        rows = await audit.page(connection, who=who, action=action, target=target, after=place, limit=most + 1)
+    return cut(request, response, rows, AuditView.of, about=about, most=most, key=lambda row: [row.at, row.id])

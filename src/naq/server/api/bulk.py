@@ -13,7 +13,7 @@ from naq.job import new_id
 from naq.server.access.roles import check
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
-from naq.server.api.lists import Cursor, Limit, links, size, total
+from naq.server.api.lists import Cursor, Limit, begin, cut, size, total
 from naq.server.api.models import Done, Given, Model, Moment, Page, Total, at
 from naq.server.api.routes import BROKER, Routes
 from naq.server.bulk import rows
@@ -156,14 +156,18 @@ async def list_bulk(
     """The newest first."""
     core = core_of(request)
     most, about = size(core, limit), f"bulk {state}"
-    place: Any = None if cursor is None else tuple(core.signer.place(cursor, about))
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
         found = await rows.page(connection, state=state, after=place, limit=most + 1)
-    shown = found[:most]
-    after = core.signer.cursor(about, [shown[-1].created_at, shown[-1].id]) if len(found) > most else None
-    page = Page(items=[BulkView.of(row, core.settings.count_cap) for row in shown], next_cursor=after)
-    links(request, response, page)
-    return page
+    return cut(
+        request,
+        response,
+        found,
+        lambda row: BulkView.of(row, core.settings.count_cap),
+        about=about,
+        most=most,
+        key=lambda row: [row.created_at, row.id],
+    )
 
 
 @routes.add("GET", "/bulk-actions/{bulk_id}", "getBulk", "Show a bulk action", problems=("not_found",))

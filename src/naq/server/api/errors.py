@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from naq import clock
 from naq.server.api.gate import core_of, note
 from naq.server.api.job_views import parsed
-from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.lists import Cursor, Limit, begin, cut, size
 from naq.server.api.models import Done, Given, Model, Moment, Page, at
 from naq.server.api.routes import Routes
 from naq.server.names import TASK, Fingerprint
@@ -77,15 +77,19 @@ async def list_errors(
     """The latest first, or the most frequent."""
     core = core_of(request)
     most, about = size(core, limit), f"errors {state} {task} {sort}"
-    place: Any = None if cursor is None else tuple(core.signer.place(cursor, about))
     by: Any = sort.removeprefix("-")
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
         rows = await queries.find(connection, state=state, task=task, sort=by, after=place, limit=most + 1)
-    shown = rows[:most]
-    after = core.signer.cursor(about, [getattr(shown[-1], by), shown[-1].fingerprint]) if len(rows) > most else None
-    page = Page(items=[ErrorItem.of(row) for row in shown], next_cursor=after)
-    links(request, response, page)
-    return page
+    return cut(
+        request,
+        response,
+        rows,
+        ErrorItem.of,
+        about=about,
+        most=most,
+        key=lambda row: [getattr(row, by), row.fingerprint],
+    )
 
 
 @routes.add("GET", "/errors/{fingerprint}", "getError", "Show a group of errors", problems=("not_found",))

@@ -15,7 +15,7 @@ from naq.server.alerts.rows import Delivery
 from naq.server.alerts.rules import KINDS, Kind, Unit
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_views import parsed
-from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.lists import Cursor, Limit, begin, cut, size
 from naq.server.api.models import Given, Model, Moment, Page, at
 from naq.server.api.routes import Routes
 from naq.server.core import Core
@@ -120,16 +120,12 @@ async def list_incidents(
     core = core_of(request)
     wanted = tuple(dict.fromkeys(state or ("open", "acknowledged", "resolved")))
     most, about = size(core, limit), f"incidents {wanted} {rule!r}"
-    place: Any = None if cursor is None else core.signer.place(cursor, about)
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
-        found = await rows.find_incidents(
-            connection, states=wanted, rule=rule, after=None if place is None else tuple(place), limit=most + 1
-        )
-    shown = found[:most]
-    after = core.signer.cursor(about, [shown[-1].since_at, shown[-1].id]) if len(found) > most else None
-    page_ = Page(items=[IncidentView.of(one) for one in shown], next_cursor=after)
-    links(request, response, page_)
-    return page_
+        found = await rows.find_incidents(connection, states=wanted, rule=rule, after=place, limit=most + 1)
+    return cut(
+        request, response, found, IncidentView.of, about=about, most=most, key=lambda row: [row.since_at, row.id]
+    )
 
 
 @routes.add("GET", "/alerts/incidents/{incident_id}", "getIncident", "Show an incident", problems=("not_found",))
@@ -163,14 +159,12 @@ async def list_deliveries(
     """Those that were sent, are to be, or could not be; the newest first."""
     core = core_of(request)
     most, about = size(core, limit), "deliveries"
-    place: Any = None if cursor is None else core.signer.place(cursor, about)
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
-        found = await rows.find_deliveries(connection, after=None if place is None else tuple(place), limit=most + 1)
-    shown = found[:most]
-    after = core.signer.cursor(about, [shown[-1].created_at, shown[-1].id]) if len(found) > most else None
-    page_ = Page(items=[DeliveryView.of(one) for one in shown], next_cursor=after)
-    links(request, response, page_)
-    return page_
+        found = await rows.find_deliveries(connection, after=place, limit=most + 1)
+    return cut(
+        request, response, found, DeliveryView.of, about=about, most=most, key=lambda row: [row.created_at, row.id]
+    )
 
 
 async def _change(

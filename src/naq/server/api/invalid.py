@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from naq.server.api.gate import core_of
-from naq.server.api.lists import Cursor, Limit, links, size
+from naq.server.api.lists import Cursor, Limit, begin, cut, size
 from naq.server.api.models import Model, Moment, Page, at
 from naq.server.api.routes import Routes
 from naq.server.store.queries import errors as queries
@@ -46,11 +44,7 @@ async def list_invalid(
     """What the history could not take, the latest first; `cursor` is its place in the broker's log."""
     core = core_of(request)
     most, about = size(core, limit), "invalid-events"
-    place: Any = None if cursor is None else tuple(core.signer.place(cursor, about))
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
         rows = await queries.find_invalid(connection, after=place, limit=most + 1)
-    shown = rows[:most]
-    after = core.signer.cursor(about, [shown[-1].seen_at, shown[-1].id]) if len(rows) > most else None
-    page = Page(items=[InvalidItem.of(row) for row in shown], next_cursor=after)
-    links(request, response, page)
-    return page
+    return cut(request, response, rows, InvalidItem.of, about=about, most=most, key=lambda row: [row.seen_at, row.id])

@@ -12,7 +12,7 @@ from naq.job import FINAL
 from naq.limits.why import explain
 from naq.server.api.gate import core_of
 from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, ResultView, Tree, Why
-from naq.server.api.lists import Cursor, Limit, links, size, total
+from naq.server.api.lists import Cursor, Limit, begin, cut, links, size, total
 from naq.server.api.models import Page
 from naq.server.api.routes import BROKER, Routes
 from naq.server.core import Core
@@ -173,16 +173,10 @@ async def list_logs(
     core = core_of(request)
     await must_be(core, job_id)
     about, most = f"logs {job_id} {level}", size(core, limit)
-    place = None if cursor is None else core.signer.place(cursor, about)
+    place = begin(core, cursor, about)
     async with core.reading() as connection:
-        rows = await log_queries.lines(
-            connection, job_id, level=level, after=None if place is None else (place[0], place[1]), limit=most + 1
-        )
-    shown = rows[:most]
-    after = core.signer.cursor(about, [shown[-1].told_at, shown[-1].n]) if len(rows) > most else None
-    page = Page(items=[LogLine.of(row) for row in shown], next_cursor=after)
-    links(request, response, page)
-    return page
+        rows = await log_queries.lines(connection, job_id, level=level, after=place, limit=most + 1)
+    return cut(request, response, rows, LogLine.of, about=about, most=most, key=lambda row: [row.told_at, row.n])
 
 
 @routes.add("GET", "/jobs/{job_id}/tree", "getTree", "Show a job's family", problems=("job_not_found",))

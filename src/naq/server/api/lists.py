@@ -55,16 +55,31 @@ def total(counted: int, cap: int, *, whole: bool = True) -> Total:
     return Total(value=counted, relation="exact" if whole and counted < cap else "at_least")
 
 
-def sliced(core: Core, request: Request, response: Response, rows: Sequence[R], show: Callable[[R], T], *,
-           about: str, limit: int | None, cursor: str | None, key: Callable[[R], str]) -> Page[T]:  # fmt: skip
-    """A page of what is in memory whole, such as queues and workers, ordered by `key`."""
-    most = size(core, limit)
-    ordered = sorted(rows, key=key)
-    if cursor is not None:
-        last = str(core.signer.place(cursor, about))
-        ordered = [row for row in ordered if key(row) > last]
-    shown = ordered[:most]
-    after = core.signer.cursor(about, key(shown[-1])) if len(ordered) > most else None
+def begin(core: Core, cursor: str | None, about: str) -> Any:
+    """The place of the last row before a page, as `cut` had it of its `key`; None: the page is the first.
+
+    Raises:
+        Problem: `cursor` is none, or of another list than `about`.
+    """
+    return None if cursor is None else tuple(core.signer.place(cursor, about))
+
+
+def cut(request: Request, response: Response, rows: Sequence[R], show: Callable[[R], T], *,
+        about: str, most: int, key: Callable[[R], Sequence[object]]) -> Page[T]:  # fmt: skip
+    """A page of the first `most` of `rows`, which hold one more where the list goes on; `key` is a row's place."""
+    shown = rows[:most]
+    core: Core = request.app.state.core
+    # The key that signs may lie in a database that is away: what fits on one page is shown without it.
+    after = core.signer.cursor(about, key(shown[-1])) if len(rows) > most else None
     page = Page(items=[show(row) for row in shown], next_cursor=after)
     links(request, response, page)
     return page
+
+
+def sliced(core: Core, request: Request, response: Response, rows: Sequence[R], show: Callable[[R], T], *,
+           about: str, limit: int | None, cursor: str | None, key: Callable[[R], str]) -> Page[T]:  # fmt: skip
+    """A page of what is in memory whole, such as queues and workers, ordered by `key`."""
+    most, ordered = size(core, limit), sorted(rows, key=key)
+    if (last := begin(core, cursor, about)) is not None:
+        ordered = [row for row in ordered if (key(row),) > last]
+    return cut(request, response, ordered, show, about=about, most=most, key=lambda row: [key(row)])

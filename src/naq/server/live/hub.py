@@ -27,9 +27,7 @@ log = logging.getLogger("naq.server")
 PAGE: Final = 1000  # events read at once
 WAIT: Final = 5.0  # seconds of one question to the broker
 AGAIN: Final = 0.5  # seconds after one that failed
-LOOK: Final = (
-    1.0  # seconds at least between two looks at whether the log is the same: a restart may take less than that
-)
+LOOK: Final = 1.0  # seconds at least between two looks at whether the log is the same: restarts are quick
 
 
 class Hub:

@@ -61,7 +61,7 @@ class Spill:
                 self._set_head(_HEADER.size)
             else:
                 self._read()
-        except BaseException:
+        except BaseException:  # whatever it was, nobody else would close the file
             os.close(self._fd)
             raise
 
