@@ -129,10 +129,16 @@ def _make(client: httpx.Client, what: str, body: dict[str, Any]) -> dict[str, An
 
 
 def incidents(client: httpx.Client, rule: str, *states: str) -> list[dict[str, Any]]:
-    """The incidents of a rule."""
-    answer = client.get("/api/v1/alerts/incidents", params={"rule": rule, **({"state": states} if states else {})})
-    assert answer.status_code in {200, 503}, answer.text
-    return list(answer.json().get("items", []))
+    """The incidents of a rule; asked again while the server says that it cannot: that is no empty list."""
+
+    def listed() -> httpx.Response | None:
+        params = {"rule": rule, **({"state": states} if states else {})}
+        answer = client.get("/api/v1/alerts/incidents", params=params)
+        return None if answer.status_code == 503 else answer
+
+    answer = eventually(listed, "a list of incidents")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
 
 
 def incident(client: httpx.Client, rule: str, state: str, good: Callable[[dict[str, Any]], bool] | None = None) -> Any:

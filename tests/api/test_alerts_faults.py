@@ -18,6 +18,7 @@ from api_tools import DEADLINE, eventually, serving
 
 from naq.config import Config
 from naq.testing.broker import bundled_server
+from naq.testing.clock import FakeClock
 from naq.testing.proxy import FaultProxy
 from tests.history.history_tools import make_url
 
@@ -31,6 +32,17 @@ def hook() -> Generator[Hook]:
         yield one
 
 
+def enqueue(client: httpx.Client, queue: str) -> None:
+    """A job; asked for again while the server says that it cannot yet, as a busy machine makes it say."""
+
+    def stored() -> bool:
+        answer = client.post("/api/v1/jobs", json={"task": "t", "queue": queue}, headers={"Idempotency-Key": queue})
+        assert answer.status_code in {201, 409, 503}, answer.text  # 409: the try that timed out is not over yet
+        return answer.status_code == 201
+
+    eventually(stored, f"a job in {queue}")
+
+
 def test_a_broker_that_is_lost_is_told_while_it_is_away(hook: Hook, tmp_path: Path) -> None:
     with bundled_server() as nats:
         config = Config(broker_url=nats.url, namespace="lost")
@@ -38,7 +50,7 @@ def test_a_broker_that_is_lost_is_told_while_it_is_away(hook: Hook, tmp_path: Pa
             make_hook(client, hook)
             make_rule(client, "broker", "broker_lost", 0.2, channels=["ops"])
             make_rule(client, "deep", "queue_depth", 0, target="q", channels=["ops"])
-            client.post("/api/v1/jobs", json={"task": "t", "queue": "q"})
+            enqueue(client, "q")
             incident(client, "deep", "open")
             nats.kill()
             eventually(lambda: any(one["incident"]["rule"] == "broker" for one in hook.said("incident.opened")))
@@ -78,6 +90,40 @@ def test_a_database_that_is_lost_is_told_at_once_and_written_down_later(hook: Ho
     assert len(hook.said("incident.opened")) == 1
 
 
+def test_what_was_said_in_the_dark_is_written_down_by_who_said_it_though_another_leads(
+    hook: Hook, tmp_path: Path
+) -> None:
+    """The database is away from the server that leads, and there for the other, which takes over meanwhile."""
+    with bundled_server() as nats, make_url("postgresql", tmp_path) as url, ExitStack() as stack:
+        place, _, rest = url.partition("@")[2].partition("/")
+        proxy = stack.enter_context(FaultProxy(place))
+        time = stack.enter_context(FakeClock(None, ticking=True))
+        config = Config(broker_url=nats.url, namespace="dark")
+        far = f"{url.partition('@')[0]}@127.0.0.1:{proxy.port}/{rest}"
+        cut = stack.enter_context(serving(config, tmp_path, **HASTY | {"database": far}))
+        client = stack.enter_context(cut.client())
+        make_hook(client, hook)
+        make_rule(client, "database", "database_lost", 0.2, channels=["ops"], repeat_s=3600, clear_s=3600)
+        eventually(lambda: cut.core.alerts.leading)
+        eventually(lambda: any(one.name == "database" for one in cut.core.alerts._rules))  # pyright: ignore[reportPrivateUsage]
+        other = stack.enter_context(serving(config, tmp_path, **HASTY | {"database": url}))
+        asks = stack.enter_context(other.client())
+        hook.answers = [(503, {})]
+        proxy.refuse()
+        proxy.reset()
+        [told] = eventually(lambda: hook.said("incident.opened"))
+        time.advance(11)  # the lease of the one that was cut off is over
+        eventually(lambda: other.core.alerts.leading)
+        proxy.heal()
+        eventually(lambda: cut.core.database.since is None and not cut.core.alerts.leading)
+        one = incident(asks, "database", "open")
+        assert one["id"] == told["incident"]["id"]
+        time.advance(11)  # the second try is due, by the other one
+        eventually(lambda: len(hook.said("incident.opened")) == 2)
+        path = f"/api/v1/alerts/incidents/{one['id']}"
+        eventually(lambda: [each["state"] for each in asks.get(path).json()["deliveries"]] == ["sent"])
+
+
 def test_two_servers_tell_once_and_one_takes_over_from_the_other(hook: Hook, tmp_path: Path) -> None:
     with bundled_server() as nats, ExitStack() as going, ExitStack() as staying:
         config = Config(broker_url=nats.url, namespace="two")
@@ -88,12 +134,12 @@ def test_two_servers_tell_once_and_one_takes_over_from_the_other(hook: Hook, tmp
         make_hook(client, hook)
         make_rule(client, "deep", "queue_depth", 0, channels=["ops"], repeat_s=3600)
         for queue in ("a", "b", "c"):
-            client.post("/api/v1/jobs", json={"task": "t", "queue": queue})
+            enqueue(client, queue)
         eventually(lambda: len(hook.said("incident.opened")) == 3)
         assert not stays.core.alerts.leading
         going.close()
         eventually(lambda: stays.core.alerts.leading)
-        client.post("/api/v1/jobs", json={"task": "t", "queue": "d"})
+        enqueue(client, "d")
         eventually(lambda: len(hook.said("incident.opened")) == 4)
         subjects = [one["incident"]["subject"] for one in hook.said("incident.opened")]
         assert sorted(subjects) == ["a", "b", "c", "d"], "each was told once"

@@ -126,7 +126,10 @@ class Courier:
         async with self._core.reading() as connection:
             waiting = await rows.due(connection, micros(clock.now()), limit=AT_ONCE)
             channels = {one.name: one for one in await rows.find_channels(connection)} if waiting else {}
-        await asyncio.gather(*(self._send(one, channels) for one in waiting))
+        done = await asyncio.gather(*(self._send(one, channels) for one in waiting), return_exceptions=True)
+        for one in done:  # not before all have ended: what is still on its way would be sent a second time
+            if one is not None:
+                raise one
         return bool(waiting)
 
     async def _send(self, delivery: Delivery, channels: Mapping[str, Channel]) -> None:

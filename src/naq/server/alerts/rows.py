@@ -226,9 +226,10 @@ async def due(connection: AsyncConnection, now: int, *, limit: int) -> list[Deli
 
 
 async def note_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
-    """Keep what came of a try."""
+    """Keep what came of a try; nothing where it is over already: another server, which leads now, was done before."""
     values: dict[str, Any] = {name: getattr(delivery, name) for name in _TRIED}
-    await connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
+    mine = (deliveries.c.id == delivery.id, deliveries.c.state == "waiting")
+    await connection.execute(update(deliveries).where(*mine).values(**values))
 
 
 _TRIED: Final = ("state", "tries", "next_at", "answer", "ended_at")

@@ -99,11 +99,10 @@ class Watch:
         """
         core, every = self._core, self._core.settings.alert_every
         async with core.writing() as connection:
+            # Leading or not: another server may have been faster to the lease, and knows nothing of what was said here.
+            await self._write_down(connection)
             held = await rows.lead(connection, LEASE, core.id, ttl=max(TTL * every, 10.0), now=micros(clock.now()))
-            if held:
-                await self._write_down(connection)
-        if held:
-            self._dark, self._untold = {}, []
+        self._dark, self._untold = {}, []
         self.courier.leading = held
         if not held:
             self.incidents = {}
