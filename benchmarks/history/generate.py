@@ -10,12 +10,12 @@ from typing import Final
 from naq.server.ingest.fold import rank
 from naq.server.store import Store, write
 from naq.server.store.changes import HOUR, Changes, ErrorDelta
+from naq.server.store.retention import Retention
 from naq.server.store.rows import MICRO, AttemptRow, EventRow, InvalidRow, JobRow, LogRow
 from naq.server.store.tables import audit
 
 BATCH: Final = 10_000  # jobs of a transaction
 SPAN: Final = 29 * 86_400  # seconds over which the jobs are spread: less than the thirty days after which they go
-MINUTES: Final = 2 * 86_400  # seconds for which counts by the minute are kept
 TASKS, QUEUES, WORKERS, TENANTS, GROUPS = 60, 12, 40, 1000, 20_000
 WAITING: Final = 1_000  # jobs, the latest, that wait
 ENDS: Final = ("succeeded",) * 95 + ("failed",) * 3 + ("cancelled", "expired")
@@ -39,8 +39,8 @@ async def generate(store: Store, count: int, *, seed: int = 1) -> list[tuple[str
     root: JobRow | None = None
     for first in range(0, count, BATCH):
         changes = Changes({}, set())
-        if SPAN * (count - first) / count > MINUTES:
-            changes.steps = (HOUR,)
+        age = SPAN * (count - first) / count
+        changes.steps = tuple(step for step, kept in Retention().steps.items() if age <= kept)
         for n in range(first, min(first + BATCH, count)):
             row = _job(chance, n, until - SPAN + SPAN * n / count)
             if n % TREE == 0:

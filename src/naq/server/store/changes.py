@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from naq.server.store.rows import MICRO, AttemptRow, EventRow, InvalidRow, JobRow, LogRow
 
-MINUTE, HOUR = 60, 3600
-STEPS: Final = (MINUTE, HOUR)
+MINUTE, QUARTER, HOUR, SHIFT = 60, 900, 3600, 21_600
+#: Seconds that are counted by, each a multiple of the one before: so a chart of any length reads about a hundred steps.
+STEPS: Final = (MINUTE, QUARTER, HOUR, SHIFT)
 _MINUTE: Final = MINUTE * MICRO
 
 
@@ -36,6 +36,12 @@ class Sums(Struct):
     run_us: int = 0
     wait_us: int = 0
 
+    def add(self, other: Sums) -> None:
+        """Grow by `other`."""
+        self.count += other.count
+        self.run_us += other.run_us
+        self.wait_us += other.wait_us
+
 
 class Changes:
     """What the tables are to become.
@@ -58,9 +64,10 @@ class Changes:
         self.events: list[EventRow] = []
         self.invalid: list[InvalidRow] = []
         self.tags: list[tuple[str, str, int, str]] = []
+        self.links: list[tuple[str, str]] = []
         self.errors: dict[str, ErrorDelta] = {}
         self.error_hours: Counter[tuple[str, int]] = Counter()
-        # By minute, task and queue only, for each job; scopes and hours are made of them once, when it is written.
+        # By minute, task and queue only, for each job; scopes and steps are made of them once, when it is written.
         self._sums: dict[tuple[int, str, str, str], Sums] = {}
         self._spread: Counter[tuple[int, str, str, str, int]] = Counter()
         self.tasks: dict[str, tuple[str, int, int]] = {}
@@ -85,21 +92,32 @@ class Changes:
     def rollups(self) -> dict[tuple[int, str, str, int, str], Sums]:
         """What was counted, by step, scope, name, beginning of the step, and what it is."""
         found: dict[tuple[int, str, str, int, str], Sums] = {}
+        level: dict[tuple[str, str, int, str], Sums] = {}
         for (minute, what, task, queue), sums in self._sums.items():
-            for step, scope, name, begin in _places(self.steps, minute, task, queue):
-                total = found.setdefault((step, scope, name, begin, what), Sums())
-                total.count += sums.count
-                total.run_us += sums.run_us
-                total.wait_us += sums.wait_us
+            for scope, name in _scopes(task, queue):
+                level.setdefault((scope, name, minute, what), Sums()).add(sums)
+        for step in self.steps:  # each from the one before: of a batch, that is a few steps of each
+            longer: dict[tuple[str, str, int, str], Sums] = {}
+            for (scope, name, at, what), sums in level.items():
+                longer.setdefault((scope, name, at - at % (step * MICRO), what), Sums()).add(sums)
+            found |= {(step, *key): sums for key, sums in longer.items()}
+            level = longer
         return found
 
     @property
-    def durations(self) -> Counter[tuple[int, str, str, int, str, int]]:
+    def durations(self) -> dict[tuple[int, str, str, int, str, int], int]:
         """How long it took and waited, by step, scope, name, beginning of the step, measure, and bucket."""
-        found: Counter[tuple[int, str, str, int, str, int]] = Counter()
+        found: dict[tuple[int, str, str, int, str, int], int] = {}
+        level: Counter[tuple[str, str, int, str, int]] = Counter()
         for (minute, task, queue, measure, bucket), count in self._spread.items():
-            for step, scope, name, begin in _places(self.steps, minute, task, queue):
-                found[step, scope, name, begin, measure, bucket] += count
+            for scope, name in _scopes(task, queue):
+                level[scope, name, minute, measure, bucket] += count
+        for step in self.steps:
+            longer: Counter[tuple[str, str, int, str, int]] = Counter()
+            for (scope, name, at, measure, bucket), count in level.items():
+                longer[scope, name, at - at % (step * MICRO), measure, bucket] += count
+            found |= {(step, *key): count for key, count in longer.items()}
+            level = longer
         return found
 
     def saw_task(self, task: str, queue: str, at: int) -> None:
@@ -111,13 +129,9 @@ class Changes:
             self.tasks[task] = (queue if at >= before[2] else before[0], min(before[1], at), max(before[2], at))
 
 
-def _places(steps: tuple[int, ...], minute: int, task: str, queue: str) -> Iterator[tuple[int, str, str, int]]:
-    """Where a job of `task` in `queue` is counted: step, scope, name, beginning."""
-    for step in steps:
-        begin = minute - minute % (step * MICRO)
-        yield step, "all", "", begin
-        yield step, "task", task, begin
-        yield step, "queue", queue, begin
+def _scopes(task: str, queue: str) -> tuple[tuple[str, str], ...]:
+    """Where a job of `task` in `queue` is counted."""
+    return ("all", ""), ("task", task), ("queue", queue)
 
 
 _PER_OCTAVE: Final = 4  # buckets of a histogram: a percentile is at most 19 % off

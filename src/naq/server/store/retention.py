@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq import clock
 from naq.config.server import ServerConfig
-from naq.server.store.changes import HOUR, MINUTE
+from naq.server.store.changes import HOUR, MINUTE, QUARTER, SHIFT
 from naq.server.store.engine import Store
 from naq.server.store.rows import micros
 from naq.server.store.tables import (
@@ -39,7 +39,8 @@ class Retention(Struct, frozen=True, kw_only=True):
     Attributes:
         ages: seconds since they ended after which jobs of a final state go; a state that is not named: never.
         jobs: how many ended jobs are kept at most, the latest; None: no limit.
-        minutes, hours: seconds that rollups by the minute and by the hour are kept.
+        minutes, quarters, hours: seconds that counts by the minute, by the quarter of an hour, and by the hour and by
+            six hours are kept.
         errors: seconds since it last came that an error group is kept.
         invalid: seconds that events which are none are kept.
         workers: seconds that a worker which has gone is kept.
@@ -49,11 +50,17 @@ class Retention(Struct, frozen=True, kw_only=True):
     ages: Mapping[str, float] = field(default_factory=lambda: dict(AGES))
     jobs: int | None = None
     minutes: float = 2 * DAY
+    quarters: float = 8 * DAY
     hours: float = 400 * DAY
     errors: float = 180 * DAY
     invalid: float = 30 * DAY
     workers: float = 7 * DAY
     orphans: float = 30 * DAY
+
+    @property
+    def steps(self) -> dict[int, float]:
+        """For how many seconds counts are kept, by their step."""
+        return {MINUTE: self.minutes, QUARTER: self.quarters, HOUR: self.hours, SHIFT: self.hours}
 
 
 def retention_of(settings: ServerConfig) -> Retention:
@@ -113,7 +120,7 @@ async def prune(
             if len(ids) < BATCH:
                 break
             await asyncio.sleep(PAUSE)
-    for step, age in ((MINUTE, kept.minutes), (HOUR, kept.hours)):
+    for step, age in kept.steps.items():
         before = micros(now - age)
         for table in (rollups, durations):
             done.rollups += await _remove(store, table, and_(table.c.step == step, table.c.at < before))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Final, Literal
+from collections.abc import Iterator
+from typing import Any, Final, Literal
 
 from msgspec import Struct
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Table, and_, case, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import Subquery
 
-from naq.server.store.changes import BUCKETS, HOUR, MINUTE, bucket_end
+from naq.server.store.changes import BUCKETS, HOUR, MINUTE, QUARTER, STEPS, bucket_end
 from naq.server.store.rows import MICRO
 from naq.server.store.tables import durations, rollups
 
 Scope = Literal["all", "task", "queue"]
 MOST: Final = 1_500  # points of a series: a day by the minute, and two months by the hour
+#: Seconds of a step of a chart: with each of them some hundred steps that are counted by make the chart.
+_WIDTHS: Final = (60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200)
+#: From which length on (seconds) a sum may begin that much earlier than asked. What it is compared with lies as long
+#: before it, and is to be kept by these steps too.
+_ROUGH: Final = ((4 * 86_400, HOUR), (6 * HOUR, QUARTER), (0, MINUTE))
 
 
 class Point(Struct, frozen=True, kw_only=True):
@@ -45,13 +52,9 @@ class Total(Struct, frozen=True, kw_only=True):
 
 
 def step_for(since: int, until: int, points: int = 120) -> int:
-    """Seconds of a step, a multiple of a minute or an hour, so that there are about `points`."""
-    seconds = max((until - since) / MICRO, 1)
-    wanted = seconds / points
-    for step in (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200):
-        if step >= wanted:
-            return step
-    return 86400
+    """Seconds of a step, so that there are about `points`, or fewer."""
+    wanted = max((until - since) / MICRO, 1) / points
+    return next((step for step in _WIDTHS if step >= wanted), 86_400)
 
 
 async def series(
@@ -64,7 +67,7 @@ async def series(
     """
     if step % MINUTE or step <= 0 or (until - since) / (step * MICRO) > MOST:
         raise ValueError(f"a step of {step} s: use a multiple of 60 s that makes at most {MOST} points")
-    grain, width = HOUR if step % HOUR == 0 else MINUTE, step * MICRO
+    grain, width = next(one for one in reversed(STEPS) if step % one == 0), step * MICRO
     begin = since - since % width
     within = (rollups.c.step == grain, rollups.c.scope == scope, rollups.c.name == name,
               rollups.c.at >= begin, rollups.c.at < until)  # fmt: skip
@@ -100,20 +103,18 @@ async def series(
 async def totals(
     connection: AsyncConnection, *, since: int, until: int, scope: Scope, names: tuple[str, ...] = ()
 ) -> list[Total]:
-    """What each task or queue did from `since` to `until` (microseconds), by name; by the hour from six hours on."""
-    grain = HOUR if until - since >= 6 * HOUR * MICRO else MINUTE
-    begin = since - since % (grain * MICRO)
-    asked = (
-        select(rollups.c.name, rollups.c.what, func.sum(rollups.c.count), func.sum(rollups.c.run_us),
-               func.sum(rollups.c.wait_us))
-        .where(rollups.c.step == grain, rollups.c.scope == scope, rollups.c.at >= begin, rollups.c.at < until)
-        .group_by(rollups.c.name, rollups.c.what)
-    )  # fmt: skip
-    if names:
-        asked = asked.where(rollups.c.name.in_(names))
-    found: dict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
+    """What each task or queue did from `since` to `until` (microseconds), by name.
+
+    Of six hours and more it begins up to a quarter of an hour earlier, of four days and more up to an hour.
+    """
+    within = [rollups.c.scope == scope, *([rollups.c.name.in_(names)] if names else [])]
+    found = _pieces(rollups, since, until, within, ("name", "what", "count", "run_us", "wait_us"))
+    asked = select(
+        found.c.name, found.c.what, func.sum(found.c.count), func.sum(found.c.run_us), func.sum(found.c.wait_us)
+    ).group_by(found.c.name, found.c.what)
+    by_name: dict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
     for name, what, count, run, wait in await connection.execute(asked):
-        found[name].append((what, int(count), int(run), int(wait)))
+        by_name[name].append((what, int(count), int(run), int(wait)))
     return [
         Total(
             name=name,
@@ -121,24 +122,54 @@ async def totals(
             run_us=sum(run for *_, run, _ in rows),
             wait_us=sum(wait for *_, wait in rows),
         )
-        for name, rows in sorted(found.items())
+        for name, rows in sorted(by_name.items())
     ]
 
 
 async def spread(
     connection: AsyncConnection, *, since: int, until: int, scope: Scope, name: str, measure: Literal["run", "wait"]
 ) -> list[tuple[int, int]]:
-    """A histogram: where each bucket ends (microseconds), and how many lie in it."""
-    grain = HOUR if until - since >= 6 * HOUR * MICRO else MINUTE
-    begin = since - since % (grain * MICRO)
-    asked = (
-        select(durations.c.bucket, func.sum(durations.c.count))
-        .where(durations.c.step == grain, durations.c.scope == scope, durations.c.name == name,
-               durations.c.at >= begin, durations.c.at < until, durations.c.measure == measure)
-        .group_by(durations.c.bucket)
-        .order_by(durations.c.bucket)
-    )  # fmt: skip
+    """A histogram: where each bucket ends (microseconds), and how many lie in it. It begins as `totals` do."""
+    within = [durations.c.scope == scope, durations.c.name == name, durations.c.measure == measure]
+    found = _pieces(durations, since, until, within, ("bucket", "count"))
+    asked = select(found.c.bucket, func.sum(found.c.count)).group_by(found.c.bucket).order_by(found.c.bucket)
     return [(bucket_end(bucket), int(count)) for bucket, count in await connection.execute(asked)]
+
+
+def _pieces(
+    table: Table, since: int, until: int, within: list[ColumnElement[bool]], columns: tuple[str, ...]
+) -> Subquery:
+    """The rows of a time, of as long steps as fit into it: of a month some hundred steps, not a thousand hours."""
+    grain = next(step for least, step in _ROUGH if until - since >= least * MICRO)
+    width = grain * MICRO
+    parts: list[Any] = [
+        select(*(table.c[name] for name in columns)).where(
+            and_(table.c.step == step, table.c.at >= begin, table.c.at < end, *within)
+        )
+        for step, begin, end in cut(since - since % width, until + -until % width, grain)
+    ]
+    return (union_all(*parts) if len(parts) > 1 else parts[0]).subquery("pieces")
+
+
+def cut(begin: int, end: int, grain: int) -> Iterator[tuple[int, int, int]]:
+    """A time as stretches of steps: the longest in its middle, shorter ones at its ends.
+
+    Args:
+        begin: microseconds, a multiple of `grain`, and so is `end`.
+        end: behind the last.
+        grain: seconds of the shortest step.
+
+    Yields:
+        Seconds of a step, beginning and end of a stretch that holds it whole times.
+    """
+    for step in reversed(STEPS):
+        width = step * MICRO
+        first, last = begin + -begin % width, end - end % width
+        if step >= grain and first < last:
+            yield from cut(begin, first, grain)
+            yield step, first, last
+            yield from cut(last, end, grain)
+            return
 
 
 def _percentiles(buckets: list[tuple[int, int]]) -> tuple[int | None, int | None]:
