@@ -12,10 +12,11 @@ import pytest
 
 from naq import Job, Naq
 from naq.backends.base import Backend
+from naq.backends.orders import Told, read, set_slots, tell
 from naq.job import JobState
 from naq.worker import Worker
 from naq.worker.orders import KEPT, KIND, Order, give
-from tests.tools import DEADLINE, make_app, run, running_state, store, until
+from tests.tools import DEADLINE, Place, ended, make_app, run, running_state, store, until, until_so, working
 
 SEEN_SOON = {"heartbeat_interval": 0.1}
 SEEN_BY_SIGNAL_ONLY = {"heartbeat_interval": 3000.0, "worker_ttl": 6000.0}
@@ -110,3 +111,62 @@ def test_nobody_else_obeys_and_nobody_an_order_that_is_none(caplog: pytest.LogCa
 
     with caplog.at_level(logging.WARNING, "naq.worker"):
         run(test())
+
+
+def test_slots_are_changed_while_it_runs_and_none_is_a_pause(place: Place) -> None:
+    app = place.make(**SEEN_SOON)
+    gate, lock, now, most = asyncio.Event(), threading.Lock(), 0, 0
+
+    @app.task(name="held")
+    async def held() -> None:
+        nonlocal now, most
+        with lock:
+            now, most = now + 1, max(most, now + 1)
+        await gate.wait()
+        now -= 1
+
+    async def test() -> None:
+        nonlocal most
+        async with working(app, concurrency=2) as worker, store(app) as backend:
+
+            async def says(slots: int) -> bool:
+                return [(info.concurrency, info.slots) for info in await backend.workers()] == [(slots, 2)]
+
+            await set_slots(backend, worker.id, 0)
+            await until_so(lambda: says(0), "it says that it is paused")
+            jobs = await held.enqueue_many([held.call() for _ in range(8)])
+            assert worker.vitals.state == "running"
+            assert worker.running == 0, "it claims nothing"
+            await set_slots(backend, worker.id, 5)
+            await until(lambda: now == 5)
+            await until_so(lambda: says(5))
+            await set_slots(backend, worker.id, 1)
+            await until_so(lambda: says(1))
+            most = 0
+            gate.set()
+            for job in jobs:
+                await ended(job)
+            assert most == 1, "those that ran over it end, and then one runs at a time"
+            await set_slots(backend, worker.id, None)
+            await until_so(lambda: says(2), "as it was started")
+
+    run(test())
+
+
+def test_what_is_told_is_one_value_of_which_nothing_is_lost() -> None:
+    app = make_app()
+
+    async def test() -> None:
+        async with store(app) as backend:
+            await asyncio.gather(
+                set_slots(backend, "w", 3),
+                give(backend, "w", Order.NOW),
+                tell(backend, "w", lambda told: Told(told.order, told.slots, look=True)),
+            )
+            await give(backend, "w", Order.DRAIN)
+            entry = await backend.entry(KIND, "w")
+            assert entry is not None
+            assert read(entry.value) == Told("now", 3, look=True), "the harder order stays"
+            assert read(b"drain") == Told("drain"), "as an older naq says it"
+
+    run(test())

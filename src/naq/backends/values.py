@@ -110,10 +110,30 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
+class Running(Struct, frozen=True):
+    """A job that a worker runs: its id, its task, and when the task's code began (UNIX seconds)."""
+
+    id: str
+    task: str
+    at: float
+
+
 class WorkerInfo(Struct, frozen=True, kw_only=True):
     """A worker as it last described itself; it vanishes when it stops saying so.
 
-    `claims` are the receipts it holds, so that somebody else can hand them back if it dies.
+    Attributes:
+        concurrency: its slots now; 0: it is paused.
+        slots: those it was started with; 0: not said.
+        running, processed, failed: jobs that hold a slot, and those ended since it started.
+        version, code, python: of naq, of the user's code (setting `code_version`), of Python.
+        claims: the receipts it holds, so that somebody else can hand them back if it dies.
+        memory, children_memory: bytes held by its process, and by the child processes of its tasks.
+        cpu: cores that its process kept busy since its word before.
+        loop_lag: seconds at most that its event loop owed an answer since its word before.
+        threads, threads_busy, children: threads for plain functions, those with a job, and child processes.
+        leads: what it does for the whole fleet at present.
+        facts: settings and surroundings, for people.
+        jobs: those that run, the oldest first and not all of very many.
     """
 
     id: str
@@ -130,6 +150,19 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
     seen_at: float = 0.0
     state: Literal["starting", "running", "stopping", "stopped"] = "running"
     claims: list[bytes] = []
+    slots: int = 0
+    code: str = ""
+    python: str = ""
+    memory: int = 0
+    children_memory: int = 0
+    cpu: float = 0.0
+    loop_lag: float = 0.0
+    threads: int = 0
+    threads_busy: int = 0
+    children: int = 0
+    leads: list[str] = []
+    facts: dict[str, str | int | float | bool] = {}
+    jobs: list[Running] = []
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -138,6 +138,13 @@ def _read_names(value: object) -> tuple[str, ...]:
     return cast("tuple[str, ...]", items)
 
 
+def _read_word(value: object) -> str:
+    text = _read_text(value)
+    if len(text) > 64 or not text.isprintable() or any(map(str.isspace, text)):
+        raise ValueError
+    return text
+
+
 _TEXT: Final = Kind("text", _read_text)
 _DURATION_KIND: Final = _seconds(above=0)
 _KEYS: Final = Kind(EXPECTED, read_keys)
@@ -174,6 +181,7 @@ KINDS: Final[dict[str, Kind]] = {
     "event_spill_bytes": _whole(least=1_048_576, most=1024**4),
     "max_artifact": _whole(least=1, most=1024**4),
     "imports": Kind("module names, as a list or separated by commas", _read_names),
+    "code_version": Kind("a word of at most 64 printable characters", _read_word),
     "codec": _choice("json", "pickle"),
     "signing_keys": _KEYS,
     "encryption_keys": _KEYS,

@@ -53,6 +53,7 @@ class Settings(TypedDict, total=False):
     event_spill_bytes: int
     max_artifact: int
     imports: Sequence[str]
+    code_version: str
     codec: CodecName
     signing_keys: Sequence[str]
     encryption_keys: Sequence[str]
@@ -100,6 +101,7 @@ class Config(Struct, frozen=True, kw_only=True):
         event_spill_dir, event_spill_bytes: the folder of that file, and its bytes at most.
         max_artifact: bytes of one artifact; more is `PayloadTooLarge`, and nothing of it is kept.
         imports: modules a worker imports at start; their functions may be run.
+        code_version: what workers say of the version of your code: a tag, a commit; "": nothing.
         codec: how arguments travel. "pickle" also makes a worker read pickled ones, which can do anything to it: only
             where every producer is trusted (docs/pickle.md).
         signing_keys, encryption_keys: ``id:base64``, the first one signs or encrypts, all are accepted, "none" also
@@ -142,6 +144,7 @@ class Config(Struct, frozen=True, kw_only=True):
     event_spill_bytes: int = 268_435_456
     max_artifact: int = 104_857_600
     imports: tuple[str, ...] = ()
+    code_version: str = ""
     codec: CodecName = "json"
     signing_keys: tuple[str, ...] = ()
     encryption_keys: tuple[str, ...] = ()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import platform
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -11,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from naq.backends.base import Backend
+from naq import clock
+from naq._version import __version__
+from naq.backends.base import Backend, WorkerInfo
 from naq.codec.reader import Reader
 from naq.codec.sealing import seal_for
 from naq.config import Config
@@ -27,6 +32,7 @@ from naq.worker.describing import Describing
 from naq.worker.dispatching import Dispatching, handling
 from naq.worker.drain import drain
 from naq.worker.executor import Executor
+from naq.worker.facts import Facts
 from naq.worker.fetcher import Fetcher
 from naq.worker.flights import Flights
 from naq.worker.gather import Gathering
@@ -37,7 +43,7 @@ from naq.worker.keeper import Keeper
 from naq.worker.layers import layered
 from naq.worker.leading import LEADER, SCHEDULER, Leading
 from naq.worker.lifeline import Lifeline
-from naq.worker.listener import Listener
+from naq.worker.listener import Listener, OrderListener
 from naq.worker.noting import Noting
 from naq.worker.orders import Order, Orders
 from naq.worker.prepare import Preparation, Rules
@@ -49,6 +55,7 @@ from naq.worker.report import Report
 from naq.worker.runner import Runner
 from naq.worker.service import Service
 from naq.worker.settler import Settler
+from naq.worker.stacks.looking import Looking
 from naq.worker.tasks import Tasks
 from naq.worker.threads import Threads
 from naq.worker.timekeeper import Timekeeper, declaring
@@ -89,17 +96,22 @@ class Crew:
         ledger: Ledger | None = None,
         first: Sequence[Service] = (),
     ) -> None:
-        rules = Rules(
-            worker=worker, crash_limit=config.crash_limit, max_payload=config.max_payload, max_result=config.max_result
-        )
         seal = seal_for(config)
+        rules = Rules(
+            worker=worker,
+            crash_limit=config.crash_limit,
+            max_payload=config.max_payload,
+            max_result=config.max_result,
+            # Where encryption is being turned on or off, an encrypted job may end in a record that is none.
+            record_arguments=config.record_arguments if seal is None or seal.keeps_secrets else 0,
+        )
         veil, judged = None, rules
         if seal is not None:
             from naq.worker.veil import Veil
 
             # What the judge makes up for another attempt is sealed afterwards, and must still fit then.
             veil, judged = Veil(seal, config.max_payload), replace(rules, max_payload=seal.room(config.max_payload))
-        self.flights: Final = Flights(ledger)
+        self.flights: Final = Flights(ledger, slots=config.concurrency)
         self._ledger = ledger
         self._vitals = vitals
         vitals.watch(backend.health, self.flights)
@@ -142,7 +154,6 @@ class Crew:
             self.flights,
             self._executor.start,
             queues=queues,
-            concurrency=config.concurrency,
             lease=config.lease,
             room=self._events.room,
         )
@@ -153,14 +164,13 @@ class Crew:
             duties[SCHEDULER] = [Timekeeper(backend, config)]
         self._leading = Leading(backend, worker, duties)
         self._handling = handling(backend, config, app)
-        orders = Orders(backend, worker, obey, interval=config.heartbeat_interval)
+        self._obey = obey
         self._services: list[Hosted] = [
             self._events,  # the first to start and the last to end: the others have something for it to the last
             self._fetcher,
             self._journal,
             self._noting,
-            Listener(backend, self.flights, self._executor.interrupt, worker=worker, orders=orders),
-            orders,
+            Listener(backend, self.flights, self._executor.interrupt),
             self._leading,
             self._handling,
             *([declaring(backend, config, app)] if config.scheduler else ()),
@@ -171,22 +181,63 @@ class Crew:
 
     def _keep_alive(self, backend: Backend) -> tuple[Presence, list[Service]]:
         """What runs on the lifeline, for its own `backend`."""
-        config, flights = self._config, self.flights
+        config, flights, main = self._config, self.flights, self._main
+        watchdog = Watchdog(flights, main, thread=self._thread)
+        facts = Facts(
+            flights, self._threads, watchdog, children=lambda: self._processes.pids, leads=self._leading.led
+        )  # fmt: skip
         presence = Presence(
-            backend,
-            flights,
-            worker=self._worker,
-            queues=self._queues,
-            tasks=self._tasks.names(),
-            concurrency=config.concurrency,
+            backend, self._info(), facts, interval=config.heartbeat_interval, ttl=config.worker_ttl
+        )  # fmt: skip
+        looking = Looking(
+            backend, flights, self._threads, watchdog, worker=self._worker, main=main, thread=self._thread
+        )  # fmt: skip
+        orders = Orders(
+            backend, self._worker, obey=self._obey, resize=self._resize, look=looking.answer, main=main,
             interval=config.heartbeat_interval,
-            ttl=config.worker_ttl,
-        )
-        keeper = Keeper(backend, flights, self._executor.interrupt, main=self._main, lease=config.lease)
+        )  # fmt: skip
+        keeper = Keeper(backend, flights, self._executor.interrupt, main=main, lease=config.lease)
         renewer = Renewer(backend, self._limiter, self._worker, lease=config.lease)
-        watchdog = Watchdog(flights, self._main, thread=self._thread)
         self._vitals.watch_lifeline(keeper, watchdog)
-        return presence, [keeper, renewer, presence, watchdog]
+        hears = OrderListener(backend, self._worker, orders)
+        return presence, [keeper, renewer, presence, watchdog, hears, orders]
+
+    def _info(self) -> WorkerInfo:
+        """What this worker says of itself that does not change."""
+        config = self._config
+        return WorkerInfo(
+            id=self._worker,
+            queues=list(self._queues),
+            tasks=self._tasks.names(),
+            slots=config.concurrency,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            code=config.code_version,
+            python=platform.python_version(),
+            started_at=clock.now(),
+            facts={
+                "lease": config.lease,
+                "shutdown_timeout": config.shutdown_timeout,
+                "scheduler": config.scheduler,
+                "priorities": config.priorities,
+                "durability": config.durability,
+                "codec": config.codec,
+                "event_overflow": config.event_overflow,
+                "system": platform.system(),
+                "machine": platform.machine(),
+                "cores": os.cpu_count() or 0,
+                "loop": type(self._main).__module__.partition(".")[0],
+            },
+        )
+
+    def _resize(self, slots: int | None) -> None:
+        """Run so many jobs at once from now on; None: as many as at the start."""
+        now = self._config.concurrency if slots is None else slots
+        log.info("told to run %d jobs at once, after %d", now, self.flights.slots)
+        self._threads.spare = max(now, self._config.concurrency)
+        self._fetcher.resize(now)
+        self.lifeline.hurry()
 
     async def run_due(self, queues: Sequence[str], limit: int) -> list[str]:
         """Run at most `limit` jobs of `queues` that are due, to the end, callbacks too; their ids. Instead of `start`.
@@ -219,7 +270,7 @@ class Crew:
         ledger.begin(self._worker)
 
     async def make_known(self) -> None:
-        """Let the fleet know what this worker is there for, before anybody relies on it."""
+        """Let the fleet know what this worker is there for, and learn what it is not to run, before it runs anything."""
         try:
             await self._handling.run_once()
         except NaqException as error:

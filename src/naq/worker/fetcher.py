@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -28,7 +29,6 @@ class Fetcher(Service):
         start: Callable[[Claim], None],
         *,
         queues: Sequence[str],
-        concurrency: int,
         lease: float,
         room: Callable[[], Awaitable[None]],
     ) -> None:
@@ -37,9 +37,17 @@ class Fetcher(Service):
         self._flights = flights
         self._start = start
         self._queues = queues
-        self._concurrency = concurrency
         self._lease = lease
         self._room = room
+        self._is_fetching = self._is_cut = False
+
+    def resize(self, slots: int) -> None:
+        """Run so many jobs at once from now on. Where those are fewer, a fetch under way is cut, and asks for less."""
+        fewer, self._flights.slots = slots < self._flights.slots, slots
+        self._flights.room.set()
+        if fewer and self._is_fetching and not self._is_cut and self._task is not None:
+            self._is_cut = True
+            self._task.cancel()
 
     async def run_once(self) -> int:
         """Wait for a free slot, then for jobs; how many were claimed."""
@@ -47,7 +55,16 @@ class Fetcher(Service):
         while (free := self._free()) <= 0:
             self._flights.room.clear()
             await self._flights.room.wait()
-        claims = await self._queue.fetch(self._queues, limit=free, lease=self._lease, wait=FETCH_WAIT)
+        self._is_fetching = True
+        try:
+            claims = await self._queue.fetch(self._queues, limit=free, lease=self._lease, wait=FETCH_WAIT)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_cut or task is None or task.uncancel():
+                raise  # it is to end, whatever else
+            return 0
+        finally:
+            self._is_fetching = self._is_cut = False
         for claim in claims:
             self._start(claim)
         if claims:
@@ -58,4 +75,4 @@ class Fetcher(Service):
 
     def _free(self) -> int:
         flights = self._flights
-        return min(self._concurrency, MAX_UNSETTLED - len(flights) + flights.running) - flights.running
+        return min(flights.slots, MAX_UNSETTLED - len(flights) + flights.running) - flights.running

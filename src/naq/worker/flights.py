@@ -115,15 +115,17 @@ class Flights:
         running: claims that hold a slot: their code has not ended.
         room: set whenever a slot became free or a claim was settled.
         processed, failed: jobs ended since the start.
+        slots: claims that may run at once.
         tally: what is counted about them.
     """
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
+    def __init__(self, ledger: Ledger | None = None, *, slots: int = 1) -> None:
         self._ledger = ledger
         self._by_id: dict[str, Flight] = {}
         self._lingering: set[Flight] = set()
         self._empty: asyncio.Event | None = None
         self.running = 0
+        self.slots = slots
         self.room = asyncio.Event()
         self.processed = 0
         self.failed = 0

@@ -42,6 +42,10 @@ class Leading(Service):
         """Whether it has the leadership `name` right now."""
         return clock.monotonic() < self._until[name]
 
+    def led(self) -> list[str]:
+        """The leaderships it has right now; for any thread."""
+        return [name for name in self._until if self.leads(name)]
+
     async def run_once(self) -> int:
         """Take or renew what can be had; how many leaderships that is."""
         for failed in await asyncio.gather(*map(self._renew, self._duties), return_exceptions=True):

@@ -69,10 +69,14 @@ class Lifeline:
 
     def say(self, state: State) -> None:
         """Tell everybody at once that the worker is in `state`."""
-        presence = self._presence
-        if presence is not None:
-            presence.state = state
-            self._on_loop(presence.nudge)
+        if self._presence is not None:
+            self._presence.state = state
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Tell everybody at once how the worker is now."""
+        if self._presence is not None:
+            self._on_loop(self._presence.nudge)
 
     async def stop(self) -> None:
         """Stop the services, say goodbye, end the thread; does nothing if it never started or has ended."""

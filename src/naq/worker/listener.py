@@ -5,25 +5,17 @@ from __future__ import annotations
 from naq.backends.base import Signals
 from naq.worker.flights import Flights, Verdict
 from naq.worker.keeper import Interrupt
-from naq.worker.orders import Orders
 from naq.worker.service import Service
 
 
 class Listener(Service):
-    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does.
+    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does."""
 
-    Likewise has `orders` look at once when there is one for `worker`.
-    """
-
-    def __init__(
-        self, signals: Signals, flights: Flights, interrupt: Interrupt, *, worker: str, orders: Orders
-    ) -> None:
+    def __init__(self, signals: Signals, flights: Flights, interrupt: Interrupt) -> None:
         super().__init__("listener", interval=1.0)
         self._signals = signals
         self._flights = flights
         self._interrupt = interrupt
-        self._worker = worker
-        self._orders = orders
 
     async def run_once(self) -> int:
         """Listen until the signals end; how many were for us."""
@@ -32,7 +24,21 @@ class Listener(Service):
             if signal.kind == "cancel" and (flight := self._flights.get(signal.subject)) is not None:
                 heard += 1
                 self._interrupt(flight, Verdict.CANCEL)
-            elif signal.kind == "order" and signal.subject == self._worker:
+        return heard
+
+
+class OrderListener(Service):
+    """Has `orders` look at once when there is something new for `worker`."""
+
+    def __init__(self, signals: Signals, worker: str, orders: Service) -> None:
+        super().__init__("order listener", interval=1.0)
+        self._signals, self._worker, self._orders = signals, worker, orders
+
+    async def run_once(self) -> int:
+        """Listen until the signals end; how many were for us."""
+        heard = 0
+        async for signal in self._signals.listen():
+            if signal.kind == "order" and signal.subject == self._worker:
                 heard += 1
                 self._orders.nudge()
         return heard

@@ -28,7 +28,7 @@ class Threads:
     """
 
     def __init__(self, *, spare: int, name: str = "naq-task") -> None:
-        self._spare = spare
+        self.spare = spare
         self._name = name
         self._numbers = count(1)
         self._idle: deque[_Thread] = deque()
@@ -40,6 +40,15 @@ class Threads:
     def alive(self) -> int:
         """How many threads there are, busy ones included."""
         return sum(thread.is_alive() for thread in list(self._all))
+
+    @property
+    def busy(self) -> int:
+        """How many have something to do."""
+        return sum(thread.busy for thread in list(self._all))
+
+    def ident_of(self, future: asyncio.Future[Outcome]) -> int | None:
+        """The identity of the thread that works on what `submit` gave; None where none does (any more)."""
+        return next((thread.ident for thread in list(self._all) if thread.work is future), None)
 
     def submit(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -73,7 +82,7 @@ class Threads:
     def hand_back(self, thread: _Thread) -> bool:
         """Called by a thread that has finished its work: whether to wait for more."""
         with self._lock:
-            if self._closed or len(self._idle) >= self._spare:
+            if self._closed or len(self._idle) >= self.spare:
                 return False
             self._idle.append(thread)
         return True
@@ -88,6 +97,7 @@ class _Thread(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.inbox: SimpleQueue[_Work | None] = SimpleQueue()
         self.busy = False
+        self.work: asyncio.Future[Outcome] | None = None  # what it works on
         self._pool = pool
         self._loop = loop
 
@@ -100,13 +110,14 @@ class _Thread(threading.Thread):
         self._pool.gone(self)
 
     def _do(self, work: _Work) -> bool:
-        future, context, func, args, kwargs = work
+        self.work, context, func, args, kwargs = work
+        future = work[0]
         outcome: Outcome
         try:
             outcome = (context.run(func, *args, **kwargs), None)
         except BaseException as error:  # noqa: BLE001  SystemExit and the like are outcomes of the job, not of the thread
             outcome = (None, error)
-        self.busy = False
+        self.busy, self.work = False, None
         # Idle before the outcome is told, so that the next job finds this thread instead of starting another.
         go_on = self._pool.hand_back(self)
         try:
@@ -117,6 +128,10 @@ class _Thread(threading.Thread):
             # An error's traceback holds this frame; what here leads to the error would make every failure a cycle.
             del outcome, future, work
         return go_on
+
+
+#: What calls the functions: whoever looks at a thread's stack wants to see what is within.
+CALLS: Final = _Thread._do.__code__  # pyright: ignore[reportPrivateUsage]
 
 
 def _tell(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

@@ -94,7 +94,7 @@ class Vitals:
             tally=Tally() if flights is None else snapshot(flights.tally),
             gauges={
                 "ready": float(self.report().ready),
-                "concurrency": self._concurrency,
+                "concurrency": self._concurrency if flights is None else flights.slots,
                 "running": 0 if flights is None else flights.running,
                 "unsettled": 0 if flights is None else len(flights) - flights.running,
                 "loop_lag": 0.0 if self._watchdog is None else self._watchdog.lag,
@@ -126,7 +126,7 @@ class Vitals:
                 "broker": broker.detail,
                 "loop_lag": round(lag, 3),
                 "leases_renewed_ago": None if renewed is None else round(renewed, 3),
-                "concurrency": self._concurrency,
+                "concurrency": self._concurrency if flights is None else flights.slots,
                 "running": 0 if flights is None else flights.running,
                 "processed": 0 if flights is None else flights.processed,
                 "failed": 0 if flights is None else flights.failed,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import sysconfig
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from naq import clock
 from naq.worker.flights import Flights
 from naq.worker.service import Service
+from naq.worker.stacks.frames import is_own
 
 log = logging.getLogger("naq.worker")
 
@@ -22,13 +21,6 @@ BLOCKED: Final = 1.0
 IDLE: Final = 4.0
 #: Rounds in `BLOCKED` seconds, while there are jobs or an answer is owed, and while there are none.
 ROUNDS, IDLE_ROUNDS = 2, 1
-_NOT_THE_TASKS: Final = (
-    str(Path(__file__).parents[1]),
-    sysconfig.get_path("stdlib"),
-    sysconfig.get_path("platstdlib"),
-    "<",  # frozen modules
-)
-_PACKAGES: Final = "site-packages"
 
 
 class Watchdog(Service):
@@ -48,12 +40,18 @@ class Watchdog(Service):
         self._asked_at: float | None = None
         self._last_at = float("-inf")
         self._told = False
+        self._worst = 0.0
 
     @property
     def lag(self) -> float:
         """Seconds that the main loop has owed an answer; 0 if it owes none. For any thread."""
         asked_at = self._asked_at
         return 0.0 if asked_at is None else max(0.0, clock.monotonic() - asked_at)
+
+    def take_worst(self) -> float:
+        """Seconds at most that an answer took since this was asked before, one that is owed included."""
+        worst, self._worst = max(self._worst, self.lag), 0.0
+        return worst
 
     async def run_once(self) -> int:
         """Ask, or see whether an answer is overdue; 1 if somebody was told."""
@@ -73,6 +71,7 @@ class Watchdog(Service):
         return 0
 
     def _answer(self) -> None:
+        self._worst = max(self._worst, self.lag)
         self._asked_at = None
 
     def _tell(self, seconds: float) -> None:
@@ -96,8 +95,7 @@ def place_of(frame: FrameType | None) -> str:
     found = frame
     step = frame
     while step is not None:
-        path = step.f_code.co_filename
-        if not (path.startswith(_NOT_THE_TASKS) or _PACKAGES in path):
+        if is_own(step.f_code.co_filename):
             found = step
             break
         step = step.f_back

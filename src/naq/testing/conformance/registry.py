@@ -7,7 +7,7 @@ import asyncio
 from msgspec.structs import replace
 
 from naq import clock
-from naq.backends.base import Backend, Settled, WorkerInfo
+from naq.backends.base import Backend, Running, Settled, WorkerInfo
 from naq.job import JobState
 from naq.testing.conformance.bench import PATIENCE, STEP, Bench, record, scenario
 
@@ -35,6 +35,13 @@ class TestWorkers:
             version="1",
             started_at=1.5,
             claims=[b"\x00\xff receipt"],
+            slots=7,
+            code="v2.1",
+            memory=123_456_789,
+            cpu=0.25,
+            leads=["leader"],
+            facts={"lease": 30.0, "scheduler": True, "cores": 4, "system": "Linux"},
+            jobs=[Running("01JC4", "mail.send", 1.25)],
         )
         await backend.register(worker, ttl=60)
         assert await _find(other, worker.id) == worker

@@ -22,8 +22,10 @@ from naq.worker.processes.limits import limit_memory
 from naq.worker.processes.messages import (
     Cancel,
     Frames,
+    Look,
     Ready,
     Run,
+    Seen,
     Setup,
     ToChild,
     ToWorker,
@@ -85,7 +87,7 @@ def main() -> int:
         logging.getLogger("naq.worker").warning("child_memory is not enforced: this system has no /proc")
     running = Running(finder, link.send, max_result=setup.max_result)
     jobs: SimpleQueue[Run | None] = SimpleQueue()
-    threading.Thread(target=_listen, args=(messages, jobs, running), name="naq-link", daemon=True).start()
+    threading.Thread(target=_listen, args=(link, messages, jobs, running), name="naq-link", daemon=True).start()
     link.send(Ready())
     while (job := jobs.get()) is not None:
         running.run(job)
@@ -93,12 +95,14 @@ def main() -> int:
     return 0
 
 
-def _listen(messages: Iterator[ToChild], jobs: SimpleQueue[Run | None], running: Running) -> None:
+def _listen(link: Link, messages: Iterator[ToChild], jobs: SimpleQueue[Run | None], running: Running) -> None:
     for message in messages:
         if isinstance(message, Run):
             jobs.put(message)
         elif isinstance(message, Cancel):
             running.cancel(message.job_id)
+        elif isinstance(message, Look):
+            link.send(Seen(running.look()))
     if running.busy:  # the worker has gone, and the job with it: whatever it does now is done by another, too
         os._exit(GONE)
     jobs.put(None)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from naq.backends.stacks import Frame
 from naq.context import Context, notes_of
 from naq.worker.processes.errors import NoChild
 from naq.worker.processes.messages import (
@@ -18,11 +19,13 @@ from naq.worker.processes.messages import (
     Cancel,
     Ended,
     Frames,
+    Look,
     Missing,
     Noted,
     Ready,
     Run,
     Said,
+    Seen,
     Setup,
     ToWorker,
     Unusable,
@@ -68,6 +71,7 @@ class Child:
         self._began = False
         self._gone = False
         self._killer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Future[list[Frame]] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -120,6 +124,15 @@ class Child:
             self.process.send(frame(Cancel(self._job_id)))
             self._killer = asyncio.get_running_loop().call_later(grace, self.kill)
 
+    def look(self) -> asyncio.Future[list[Frame]]:
+        """Ask it where its job is; one that hangs never answers."""
+        looking = self._looking
+        if looking is None or looking.done():
+            self._looking = looking = asyncio.get_running_loop().create_future()
+            assert self.process is not None
+            self.process.send(frame(Look()))
+        return looking
+
     def kill(self) -> None:
         """End it, and what it has started, now."""
         if self.process is not None:
@@ -149,15 +162,22 @@ class Child:
                 say(message, self._pid)
             case Noted():
                 self._note(message)
+            case Seen(frames):
+                if self._looking is not None and not self._looking.done():
+                    self._looking.set_result(frames)
             case Missing(reason):
                 if (job := self._done()) is not None:
                     job.set_exception(NoChild(reason))
-            case Ready():
-                if not self._ready.done():
-                    self._ready.set_result(None)
-            case Unusable(reason):
-                if not self._ready.done():
-                    self._ready.set_exception(NoChild(reason))
+            case Ready() | Unusable():
+                self._came_up(message)
+
+    def _came_up(self, message: Ready | Unusable) -> None:
+        if self._ready.done():
+            return
+        if isinstance(message, Ready):
+            self._ready.set_result(None)
+        else:
+            self._ready.set_exception(NoChild(message.reason))
 
     def _note(self, noted: Noted) -> None:
         """Pass on what the job's code has reported."""

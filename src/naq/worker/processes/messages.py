@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from naq.backends.stacks import Frame
 from naq.context import Context
 from naq.inside.notes import Line
 from naq.retry import RetryWire
@@ -61,6 +62,10 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     """The job that runs is to end: `Context.is_cancelled` is set, and a coroutine is cancelled."""
 
     job_id: str
+
+
+class Look(Struct, frozen=True, tag="look"):
+    """Say where the job is in its code (`Seen`)."""
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -115,8 +120,14 @@ class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
     line: Line | None = None
 
 
-ToChild = Setup | Run | Cancel
-ToWorker = Ready | Unusable | Began | Missing | Ended | Said | Noted
+class Seen(Struct, frozen=True, tag="seen"):
+    """The calls of the job that have not returned, the outermost first; none where it has none."""
+
+    frames: list[Frame]
+
+
+ToChild = Setup | Run | Cancel | Look
+ToWorker = Ready | Unusable | Began | Missing | Ended | Said | Noted | Seen
 M = TypeVar("M")
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -59,8 +59,8 @@ class Processes:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of all children."""
-        return [child.process.pid for child in self._all if child.process is not None]
+        """The process ids of all children; for any thread."""
+        return [child.process.pid for child in list(self._all) if child.process is not None]
 
     async def board(self, flight: Flight) -> None:
         """Get `flight` a child to run in, unless it is interrupted meanwhile.

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw
 
 from naq import clock
+from naq.backends.stacks import Frame
 from naq.codec.headers import continue_trace
 from naq.context import Context, set_context
 from naq.exceptions import ConfigurationError
@@ -24,6 +25,7 @@ from naq.worker.processes.limits import rss
 from naq.worker.processes.messages import Began, Ended, Missing, Run, ToWorker
 from naq.worker.processes.source import Finder
 from naq.worker.ruling import Ruling, Then, as_data, rule
+from naq.worker.stacks.frames import of_task, of_thread, shown, within
 
 if TYPE_CHECKING:
     from naq.task import Task
@@ -44,6 +46,8 @@ class Running:
         self._lock = threading.Lock()
         self._context: Context | None = None
         self._interrupt: Callable[[], object] | None = None
+        self._thread = threading.get_ident()
+        self._work: asyncio.Task[Any] | None = None  # of a coroutine
 
     def run(self, job: Run) -> None:
         """Run `job` and tell the worker how it ended. What its code raises is data, SystemExit included."""
@@ -72,6 +76,13 @@ class Running:
                 self._context.is_cancelled = True
                 if self._interrupt is not None:
                     self._interrupt()
+
+    def look(self) -> list[Frame]:
+        """The calls of the job that have not returned; from another thread."""
+        if not self.busy:
+            return []
+        work = self._work
+        return shown(within(of_thread(self._thread) if work is None else of_task(work, self._thread), _CALLS))
 
     def _ended(self, task: Task[..., Any], job: Run) -> Ended:
         attempt = job.context.attempt
@@ -110,6 +121,7 @@ class Running:
         loop, work = asyncio.get_running_loop(), asyncio.current_task()
         assert work is not None
         with self._lock:
+            self._work = work
             self._interrupt = lambda: loop.call_soon_threadsafe(work.cancel)
             if context.is_cancelled:
                 self._interrupt()
@@ -119,8 +131,12 @@ class Running:
             return await task.func(*args, **kwargs)
         finally:
             with self._lock:
-                self._interrupt = None
+                self._work = self._interrupt = None
             await _disconnect(task)
+
+
+#: What calls the task's code.
+_CALLS: Final = frozenset({Running._call.__code__, Running._await.__code__})  # pyright: ignore[reportPrivateUsage]
 
 
 async def _disconnect(task: Task[..., Any]) -> None:

@@ -1,0 +1,1 @@
+"""Where the jobs of a worker are in their code right now."""
