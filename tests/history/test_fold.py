@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from typing import Any
 
@@ -16,6 +17,7 @@ from naq import clock
 from naq.backends.base import Event
 from naq.config import Config
 from naq.job import JobState, new_id
+from naq.server.access.redact import Redactor
 from naq.server.ingest.fold import fold
 from naq.server.ingest.ids import made_at, schedule_of
 from naq.server.ingest.said import Unreadable, read
@@ -109,6 +111,29 @@ class TestFold:
         found.logs = list({(row.job_id, row.told_at, row.n): row for row in found.logs}.values())
         assert seen(found) == wanted
 
+    def test_arguments_come_with_the_record_whatever_came_before(self) -> None:
+        called, note = '{"args":[1],"kwargs":{"to":"ann"}}', '{"naq:left_out":"9000 bytes"}'
+        over = record(arguments=msgspec.Raw(note.encode()))
+        for end in itertools.permutations(
+            [*life()[:5], ended(record(id=LIFE, arguments=msgspec.Raw(called.encode())))]
+        ):
+            assert folded(list(end)).jobs[LIFE].args == called
+        assert folded([ended(over)]).jobs[over.id].args == note
+        known = folded([ended(record(id=over.id, arguments=msgspec.Raw(called.encode())))])
+        said = read(CONFIG, event := ended(msgspec.structs.replace(over, run=2)))
+        assert said is not None
+        fold(known, event, said)
+        assert known.jobs[over.id].args == called, "what is known is better than word that it was left out"
+
+    def test_arguments_are_redacted_before_they_are_kept(self) -> None:
+        given = record(arguments=msgspec.Raw(b'{"args":[],"kwargs":{"password":"hunter2","n":1}}'))
+        said = read(CONFIG, event := ended(given))
+        assert said is not None
+        changes = Changes({}, set())
+        redact = Redactor(["password"])
+        fold(changes, event, said, hide=lambda _task, what, text: redact.hide(text) if what == "args" else text)
+        assert changes.jobs[given.id].args == '{"args":[],"kwargs":{"password":"[hidden]","n":1}}'
+
     def test_a_child_before_its_parent(self) -> None:
         parent, child = record(), record()
         child = msgspec.structs.replace(child, parent=parent.id, root=parent.id)
@@ -133,6 +158,8 @@ class TestFold:
             (ended(record(started_at=1e300)), "times"),
             (ended(record(task="no task\n")), "not allowed"),
             (ended(record(parent="../x")), "no job id"),
+            (ended(record(result=msgspec.Raw(b'"\xff"'))), "utf-8"),
+            (ended(record(arguments=msgspec.Raw(b'{"args":["\xff"]}'))), "utf-8"),
             (told("started", "a b"), "not allowed"),
             (told("attempt_failed", "a", next_in=-1), "delay"),
             (told("progress", "a", value="much"), "cannot be read"),

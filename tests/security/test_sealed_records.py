@@ -37,6 +37,7 @@ RECORD = JobRecord(
     result=Raw(b'{"b": 1e3, "a":[1,\n2]}'),
     errors=[ERROR],
     reason="why",
+    arguments=Raw(b'{"args":["secret"],"kwargs":{}}'),
     finished_at=1.5,
 )
 
@@ -55,10 +56,11 @@ def test_a_record_comes_back_as_it_was_also_through_json(settings: Mapping[str, 
     back = opened(stored, "j", config)
     assert bytes(back.result or b"") == bytes(RECORD.result or b"")
     assert (back.errors, back.reason) == ([ERROR], "why")
+    assert bytes(back.arguments or b"") == bytes(RECORD.arguments or b"")
     assert bool(stored.sealed) == ("encryption_keys" in settings)
     assert bool(stored.sig) == ("signing_keys" in settings)
     if stored.sealed:
-        assert stored.result is None
+        assert stored.result is stored.arguments is None
         assert (stored.reason, stored.errors[0].message, stored.errors[0].type) == ("", "(encrypted)", ERROR.type)
 
 
@@ -73,14 +75,15 @@ def test_a_record_comes_back_as_it_was_also_through_json(settings: Mapping[str, 
         {"result": Raw(b"5")},
         {"errors": []},
         {"reason": "because"},
+        {"arguments": Raw(b"{}")},
         {"task": "shop.send\nshop.send"},
     ],
-    ids=["queue", "task", "run", "state", "result", "errors", "reason", "two lines"],
+    ids=["queue", "task", "run", "state", "result", "errors", "reason", "arguments", "two lines"],
 )
 def test_a_changed_record_is_not_taken(settings: Mapping[str, Any], changes: dict[str, Any]) -> None:
     made, config = seal(settings)
     stored = made.seal_record(RECORD)
-    if stored.sealed and set(changes) & {"result", "errors", "reason"}:  # what is encrypted is what counts
+    if stored.sealed and set(changes) & {"result", "errors", "reason", "arguments"}:  # what is encrypted is what counts
         assert bytes(opened(replace(stored, **changes), "j", config).result or b"") == bytes(RECORD.result or b"")
         return
     with pytest.raises(SerializationError, match="the record of job j is not taken: "):
@@ -136,6 +139,40 @@ def test_without_keys_an_encrypted_result_is_said_to_be_one_and_a_failure_is_a_f
     failed = made.seal_record(replace(RECORD, state=JobState.FAILED))
     assert opened(failed, "j", Config(namespace="test")) == failed
     assert opened(failed, "j", Config(namespace="test", signing_keys=("none", key("x")))) == failed
+
+
+@pytest.mark.parametrize(
+    ("worker", "kept"),
+    [
+        ((key("b"),), b'{"args":[],"kwargs":{"n":7}}'),
+        ((key("b"), "none"), b'{"args":[],"kwargs":{"n":7}}'),
+        (("none", key("b")), None),
+    ],
+    ids=["on", "turned on", "turned off"],
+)
+def test_arguments_of_an_encrypted_job_are_in_no_record_that_is_not(
+    worker: tuple[str, ...], kept: bytes | None
+) -> None:
+    url = memory_url()
+    producer, worker_app = make_app(broker_url=url, **ENCRYPTED), make_app(broker_url=url, encryption_keys=worker)
+    for app in (producer, worker_app):
+        app.task(name="work")(_work)
+
+    async def test() -> None:
+        async with working(worker_app):
+            job = await producer.tasks["work"].enqueue(n=7)
+            async with store(worker_app) as backend:
+                stored = await backend.wait(job.id, timeout=30)
+        assert b'"n":7' not in encode_record(stored)
+        found = opened(stored, job.id, worker_app.config).arguments
+        assert (None if found is None else bytes(found)) == kept
+        await producer.close()
+
+    run(test())
+
+
+async def _work(n: int) -> None:
+    pass
 
 
 def test_a_signed_record_is_readable_without_keys() -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from naq.cli.common import Common
 from naq.cli.output import Column, ago, span
+from naq.cli.text import call_text
 from naq.cli.views import InsideView, JobView
 
 
@@ -31,6 +32,7 @@ def describe(job: JobView, common: Common) -> Iterator[tuple[str, str]]:
     yield "job", job.id
     yield "state", _state(job) + (f": {job.reason}" if job.reason else "")
     yield "task", job.task
+    yield "called with", "" if job.args is None else call_text(job.args, job.kwargs or {})
     yield "queue", job.queue + ("" if job.priority == "normal" else f" ({job.priority} priority)")
     yield "attempt", f"{job.attempt}" + (f" of run {job.run}" if job.run > 1 else "")
     yield "worker", job.worker

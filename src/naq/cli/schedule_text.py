@@ -12,6 +12,7 @@ from msgspec import Struct
 from naq import clock
 from naq.cli.common import Common
 from naq.cli.output import ago
+from naq.cli.text import call_text
 from naq.codec.envelope import JSON, Envelope
 from naq.schedules.cron import read_zone
 from naq.schedules.kept import Kept
@@ -71,7 +72,7 @@ def describe(view: ScheduleView, common: Common) -> Iterable[tuple[str, str]]:
     yield "name", view.name
     yield "state", f"{view.state}{f': {view.note}' if view.note else ''}"
     yield "task", f"{view.task} in {view.queue}" + ("" if view.priority == "normal" else f", {view.priority}")
-    yield "called with", "" if view.args is None else _arguments(view)
+    yield "called with", "" if view.args is None else call_text(view.args, view.kwargs)
     yield "when", f"{view.when} {view.tz}" if view.cron else view.when
     yield "in words", view.words
     yield "from", ago(view.start, common)
@@ -90,9 +91,3 @@ def describe(view: ScheduleView, common: Common) -> Iterable[tuple[str, str]]:
 
 def _local(moments: Sequence[datetime], zone: str) -> Iterator[tuple[datetime, SlotView]]:
     return zip(moments, slot_lines([at.timestamp() for at in moments], zone), strict=True)
-
-
-def _arguments(view: ScheduleView) -> str:
-    given = [msgspec.json.encode(arg).decode() for arg in view.args]
-    given += [f"{name}={msgspec.json.encode(value).decode()}" for name, value in view.kwargs.items()]
-    return ", ".join(given)

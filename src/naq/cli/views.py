@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from naq import clock
@@ -28,6 +29,7 @@ class InsideView(Struct, frozen=True, kw_only=True):
 class JobView(Struct, frozen=True, kw_only=True):
     """A job: ``naq jobs list|show|wait``. Times that are not known are null, and so is `inside` but for one job.
 
+    `args` and `kwargs`: what it was called with; null where its record does not carry them.
     `overdue`: it waits, and its `expires_at` has passed: nothing of it runs, and the worker that takes it
     ends it as expired.
     """
@@ -50,12 +52,15 @@ class JobView(Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     key: str
     errors: list[AttemptError]
+    args: list[Any] | None
+    kwargs: dict[str, Any] | None
     result: Any
     inside: InsideView | None = None
 
     @classmethod
     def of(cls, record: JobRecord) -> JobView:
         """`record` as it is printed."""
+        called = _called(record)
         return cls(
             id=record.id,
             state=record.state,
@@ -75,8 +80,25 @@ class JobView(Struct, frozen=True, kw_only=True):
             tags=record.tags,
             key=record.key,
             errors=record.errors,
+            args=called.args,
+            kwargs=called.kwargs,
             result=record.result,
         )
+
+
+class _Called(Struct):
+    args: list[Any] | None = None
+    kwargs: dict[str, Any] | None = None
+
+
+_read_called: Final = msgspec.json.Decoder(_Called).decode
+
+
+def _called(record: JobRecord) -> _Called:
+    try:
+        return _Called() if record.arguments is None else _read_called(record.arguments)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a stranger's record
+        return _Called()
 
 
 def _waits(record: JobRecord) -> bool:

@@ -13,6 +13,7 @@ from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
 from naq.codec.after import After
+from naq.codec.arguments import JSON, NO_ARGS, NO_KWARGS
 from naq.codec.values import MAX_DEPTH, READ_ERRORS, is_too_deep, why
 from naq.exceptions import PayloadTooLarge, SerializationError
 from naq.job import AttemptError
@@ -21,13 +22,10 @@ from naq.retry import RetryWire
 
 VERSION: Final = 1
 MAX_ERRORS: Final = 10  # attempts whose errors travel with a job; older ones are dropped
-#: Values of `Envelope.codec`: arguments as JSON; pickled ones; a whole envelope, encrypted, in their place.
-JSON: Final = "json"
+#: Values of `Envelope.codec` beside JSON: pickled arguments; a whole envelope, encrypted, in their place.
 PICKLE: Final = "pickle"
 ENCRYPTED: Final = "encrypted"
 ONLY_JSON: Final = frozenset({JSON})
-NO_ARGS: Final = Raw(b"[]")
-NO_KWARGS: Final = Raw(b"{}")
 
 _Time = Annotated[float, Meta(ge=0, le=253_402_300_799)]  # UNIX seconds up to the year 9999
 _Limit = Annotated[str, Meta(pattern=r"^[a-z]{1,16}(\.[A-Za-z0-9_-]{1,64}){2}\Z")]

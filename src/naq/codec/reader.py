@@ -14,6 +14,8 @@ from naq.job import JobSpec
 class Reader:
     """Reads jobs under `config`: takes JSON and the codec that it names, sealed as its keys say.
 
+    `record_arguments`: bytes of arguments that the record of a job carries.
+
     Raises:
         ConfigurationError: what its keys need is not installed.
     """
@@ -22,6 +24,7 @@ class Reader:
         self._seal: Final = seal_for(config)
         self._codecs: Final = ONLY_JSON | {config.codec}
         self._limit: Final = config.max_payload
+        self.record_arguments: Final = config.record_arguments
 
     def __call__(self, job: JobSpec) -> Envelope:
         """The envelope of `job`.

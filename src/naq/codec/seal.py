@@ -68,6 +68,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
     result: MaybeRaw = None
     errors: list[AttemptError] = []
     reason: str = ""
+    arguments: MaybeRaw = None
 
 
 class _Codec(Struct):
@@ -84,6 +85,7 @@ class Seal:
     Attributes:
         signs: whether there are keys to sign with or to check signatures by.
         encrypts: whether what is stored is encrypted from now on.
+        keeps_secrets: whether nothing that was encrypted is stored as it is: everything is encrypted, or nothing was.
     """
 
     def __init__(self, namespace: str, signing: Keyring | None, encryption: Keyring | None) -> None:
@@ -96,6 +98,7 @@ class Seal:
         self._cipher = encryption if encryption is not None and encryption.first is not None else None
         self.signs: Final = signing is not None
         self.encrypts: Final = self._cipher is not None
+        self.keeps_secrets: Final = self.encrypts or encryption is None
 
     def room(self, limit: int) -> int:
         """Bytes that a job may have so that it has at most `limit` once it is sealed."""
@@ -179,7 +182,7 @@ class Seal:
         if self._cipher is not None:
             sealed = ":".join(cipher.encrypt(self._cipher, place, content))
             errors = [self.hide(error) for error in record.errors]
-            record = replace(record, result=None, errors=errors, reason="", sealed=sealed)
+            record = replace(record, result=None, errors=errors, reason="", arguments=None, sealed=sealed)
             content = sealed.encode("ascii")
         if self._signer is not None:
             record = replace(record, sig=macs.sign(self._signer, place, content))
@@ -213,7 +216,14 @@ class Seal:
             content = _read_content(data)
         except READ_ERRORS as error:
             raise SerializationError(f"what was encrypted in it is no content of a record: {error}") from error
-        return replace(record, result=content.result, errors=content.errors, reason=content.reason, sealed="")
+        return replace(
+            record,
+            result=content.result,
+            errors=content.errors,
+            reason=content.reason,
+            arguments=content.arguments,
+            sealed="",
+        )
 
     def seal_value(self, data: bytes, *place: str) -> bytes:
         """`data` that is kept beside a job, for its `place` (what it is, and of what): see docs/wire.md."""
@@ -275,4 +285,4 @@ def unopened(record: JobRecord) -> JobRecord:
 
 
 def _content(record: JobRecord) -> bytes:
-    return _encode(Content(record.result, record.errors, record.reason))
+    return _encode(Content(record.result, record.errors, record.reason, record.arguments))

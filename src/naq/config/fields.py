@@ -159,6 +159,7 @@ KINDS: Final[dict[str, Kind]] = {
     "crash_limit": _whole(least=1, most=10_000),
     "max_payload": _BYTES,
     "max_result": _BYTES,
+    "record_arguments": _whole(least=0, most=1_048_576),  # a record goes to all who wait for it, and stays for a week
     "max_headers": _whole(least=1, most=64 * 1024),  # the client refuses more than 64 KiB of headers
     "concurrency": _whole(least=1, most=100_000),
     "priorities": _choice("weighted", "strict"),

@@ -31,6 +31,7 @@ class Settings(TypedDict, total=False):
     crash_limit: int
     max_payload: int
     max_result: int
+    record_arguments: int
     max_headers: int
     concurrency: int
     priorities: Priorities
@@ -79,6 +80,8 @@ class Config(Struct, frozen=True, kw_only=True):
         lease: seconds after which a silent worker's jobs go to another.
         crash_limit: deliveries without an outcome after which a job is taken for poison.
         max_payload, max_result, max_headers: bytes; more is `PayloadTooLarge` before anything is stored.
+        record_arguments: bytes of a job's arguments that its record carries, for the history and for people; of longer
+            ones it says how long they are. 0: none.
         concurrency: jobs one worker process runs at once.
         priorities: how a worker chooses: "weighted" by priority, so that low ones get their turn; "strict": the
             higher first, as long as there are any.
@@ -122,6 +125,7 @@ class Config(Struct, frozen=True, kw_only=True):
     crash_limit: int = 5
     max_payload: int = 1_048_576
     max_result: int = 1_048_576
+    record_arguments: int = 8_192
     max_headers: int = 4096
     concurrency: int = 20
     priorities: Priorities = "weighted"

@@ -218,11 +218,15 @@ class Resolver:
             fault("release.after_edge")
             return done
         spec = specs.get(decision.child)
-        return spec is not None and await self._backend.unblock(spec.id, end_record(spec, decision))
+        return spec is not None and await self._backend.unblock(
+            spec.id, end_record(spec, decision, self._read.record_arguments)
+        )
 
 
-def end_record(spec: JobSpec, decision: Decision) -> JobRecord:
-    """The record of a job that does not run because of a parent, or because its time is over."""
+def end_record(spec: JobSpec, decision: Decision, limit: int) -> JobRecord:
+    """The record of a job that does not run because of a parent, or because its time is over, with at most `limit`
+    bytes of its arguments.
+    """  # noqa: D205
     said, now, failed = peek(spec.payload), clock.now(), decision.then is Then.FAIL
     error = AttemptError(type=_PARENT_FAILED, message=decision.reason, attempt=spec.attempt, at=now)
     return JobRecord(
@@ -238,6 +242,7 @@ def end_record(spec: JobSpec, decision: Decision) -> JobRecord:
         finished_at=now,
         reason=decision.reason,
         tags=read_tags(spec.headers),
+        arguments=said.arguments(limit),
         parent=said.parent,
         root=said.root,
         after=said.waits_for,

@@ -54,6 +54,8 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         attempt: the attempt that ended it, or that is or will be next; from 1.
         delivered: how often the message had been handed out when it was settled.
         result: the encoded return value, or None.
+        arguments: what it was called with, encoded: an object of `args` and `kwargs`; where they are longer than
+            ``record_arguments``, an object that says so. None: they are not JSON, or none are kept.
         errors: what failed, oldest first; at most the last 10 attempts.
         worker: who settled it.
         enqueued_at, started_at, finished_at, run_at: UNIX seconds; 0 where unknown.
@@ -65,7 +67,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         parent, root: the job that enqueued it, and the first of that line; empty where a program did.
         after: the first hundred of the jobs that it waits for, or waited for.
         trace: the W3C trace context (``traceparent``) of the attempt that ended it, else of its enqueue.
-        sealed: where it is encrypted: `result`, `errors` and `reason`, which say less or nothing then.
+        sealed: where it is encrypted: `result`, `errors`, `reason` and `arguments`, which say less or nothing then.
         sig: where it is signed: the key's id and the signature (`naq.codec.seal`).
     """
 
@@ -78,6 +80,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 1
     delivered: int = 1
     result: MaybeRaw = None
+    arguments: MaybeRaw = None
     errors: list[AttemptError] = []
     worker: str = ""
     enqueued_at: float = 0.0

@@ -54,6 +54,7 @@ class Flight:
         "abandoned",
         "announced",
         "args",
+        "arguments",
         "begun_at",
         "child",
         "claim",
@@ -102,6 +103,7 @@ class Flight:
         self.needs: Needs | None = None  # the limits that let it in, and are told when it has ended
         self.links: list[str] = _NO_LINKS  # trace contexts of the jobs that it waited for
         self.values: Mapping[str, Raw] = _NO_VALUES  # results of other jobs that are its arguments, by place
+        self.arguments: Raw | None = None  # as its record carries them
         self.args: Sequence[Any] = ()
         self.kwargs: Mapping[str, Any] = {}
 

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from naq import clock
+from naq.codec.arguments import carried
 from naq.codec.failure import describe
 from naq.codec.headers import TRACEPARENT, read_tags, read_trace
 from naq.codec.reader import Reader
@@ -45,6 +46,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     crash_limit: int
     max_payload: int
     max_result: int
+    record_arguments: int
 
 
 class Preparation:
@@ -72,6 +74,7 @@ class Preparation:
             return Rejected(str(error))
         flight.envelope = envelope
         flight.name = envelope.task
+        flight.arguments = carried(envelope.codec, envelope.args, envelope.kwargs, self._rules.record_arguments)
         if envelope.expires_at is not None and clock.now() >= envelope.expires_at:
             again = "again " if flight.claim.job.attempt > 1 else ""
             reason = f"not started {again}before its expires_at"

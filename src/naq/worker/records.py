@@ -44,6 +44,7 @@ def final_record(
         attempt=job.attempt,
         delivered=claim.delivered,
         result=result,
+        arguments=flight.arguments,
         errors=errors,
         worker=worker,
         enqueued_at=0.0 if envelope is None else envelope.at,

@@ -92,6 +92,8 @@ class Settler:
 
 def _smaller(outcome: Outcome, error: PayloadTooLarge) -> Outcome | None:
     """What can still be said of a job whose record the backend found too large, or None."""
+    if isinstance(outcome, Succeeded | Discarded) and outcome.record.arguments is not None:
+        return replace(outcome, record=replace(outcome.record, arguments=None))
     if isinstance(outcome, Succeeded):
         reason = AttemptError(
             type=f"{PayloadTooLarge.__module__}.{PayloadTooLarge.__qualname__}",

@@ -31,7 +31,7 @@ class AdminPart(SignalPart):
         with store.lock:
             store.advance()
             entry = store.jobs.get(job_id)
-            return store.records.get(job_id) if entry is None else describe(entry)
+            return store.records.get(job_id) if entry is None else describe(entry, self._config.record_arguments)
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobRecord:
         """The final record, as soon as it is stored."""
@@ -70,7 +70,7 @@ class AdminPart(SignalPart):
             if entry is None:
                 return CancelResult.UNKNOWN if store.records.get(job_id) is None else CancelResult.FINISHED
             if entry.state is not JobState.RUNNING:
-                store.finish(describe_cancelled(entry), self._config.record_ttl)
+                store.finish(describe_cancelled(entry, self._config.record_arguments), self._config.record_ttl)
                 return CancelResult.REMOVED
             entry.cancelled = True
         await self.send(Signal(kind="cancel", subject=job_id))
@@ -199,7 +199,7 @@ class AdminPart(SignalPart):
         store = self._store
         with store.lock:
             store.advance()
-            open_ones = (describe(entry) for entry in reversed(store.jobs.values()))
+            open_ones = (describe(entry, self._config.record_arguments) for entry in reversed(store.jobs.values()))
             ended = (record for record in store.records.newest() if record.id not in store.jobs)
             fitting = (
                 record

@@ -97,7 +97,9 @@ class SettlePart(Instance):
             if (known := store.records.get(claim.job.id)) is not None and known.run >= claim.job.run:
                 return known
             entry = store.jobs.get(claim.job.id)
-            return describe_cancelled(entry) if entry is not None and entry.cancelled else None
+            if entry is None or not entry.cancelled:
+                return None
+            return describe_cancelled(entry, self._config.record_arguments)
 
 
 def _is_final(store: Store, claim: Claim) -> bool:

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import msgspec
+from msgspec.structs import replace
 
 from naq import clock
 from naq.backends.memory.line import Entry
-from naq.codec.after import MAX_SHOWN, After, some_parents
 from naq.codec.headers import read_tags
+from naq.codec.peek import peek
 from naq.job import JobRecord, JobState
 
 
-class _Peek(msgspec.Struct, gc=False):
-    """The only part of an envelope that a view shows."""
-
-    task: str = ""
-    limits: list[str] = []
-    parent: str = ""
-    root: str = ""
-    after: After | None = None
-    expires_at: float | None = None
-
-
-_peek: Final = msgspec.json.Decoder(_Peek)
-
-
-def _read(payload: bytes) -> _Peek:
-    try:
-        return _peek.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Peek()  # no envelope; whoever claims it will say so
-
-
-def describe(entry: Entry) -> JobRecord:
-    """What is known of a job that is not final."""
-    spec, said = entry.spec, _read(entry.spec.payload)
+def describe(entry: Entry, limit: int) -> JobRecord:
+    """What is known of a job that is not final, with at most `limit` bytes of its arguments."""
+    spec, said = entry.spec, peek(entry.spec.payload)
     return JobRecord(
         id=spec.id,
         state=entry.state,
@@ -46,6 +23,7 @@ def describe(entry: Entry) -> JobRecord:
         run=spec.run,
         attempt=spec.attempt,
         delivered=entry.delivered,
+        arguments=said.arguments(limit),
         enqueued_at=entry.enqueued_at,
         run_at=spec.run_at or 0.0,
         tags=read_tags(spec.headers) if spec.headers else {},
@@ -55,13 +33,13 @@ def describe(entry: Entry) -> JobRecord:
         limits=said.limits,
         parent=said.parent,
         root=said.root,
-        after=some_parents(said.after, MAX_SHOWN),
+        after=said.waits_for,
         expires_at=said.expires_at or 0.0,
     )
 
 
-def describe_cancelled(entry: Entry) -> JobRecord:
+def describe_cancelled(entry: Entry, limit: int) -> JobRecord:
     """The record that a cancelled job gets."""
-    return msgspec.structs.replace(
-        describe(entry), state=JobState.CANCELLED, finished_at=clock.now(), reason="cancelled", key="", limits=[]
+    return replace(
+        describe(entry, limit), state=JobState.CANCELLED, finished_at=clock.now(), reason="cancelled", key="", limits=[]
     )

@@ -39,7 +39,7 @@ class Cancel(Signals):
             await self.send(Signal(kind="cancel", subject=job_id))
             return CancelResult.REQUESTED
         # The record first: without it, the job would be gone without a trace if we died in between.
-        if await self.store(_record(place), first=place.job.run == 1) is not Settled.DONE:
+        if await self.store(_record(place, self.config.record_arguments), first=place.job.run == 1) is not Settled.DONE:
             return CancelResult.FINISHED
         await self.take_away(place)
         await self.applied()
@@ -64,8 +64,14 @@ class Cancel(Signals):
         )
 
 
-def _record(place: Place) -> JobRecord:
+def _record(place: Place, limit: int) -> JobRecord:
     reason = "cancelled before it ran"
     return replace(
-        view(place), state=JobState.CANCELLED, finished_at=clock.now(), reason=reason, run_at=0.0, key="", limits=[]
+        view(place, limit),
+        state=JobState.CANCELLED,
+        finished_at=clock.now(),
+        reason=reason,
+        run_at=0.0,
+        key="",
+        limits=[],
     )

@@ -39,7 +39,7 @@ class Find(Settle):
             return record or await self.record_of(job_id)
         if record is not None and record.run >= place.job.run:
             return record
-        return view(place)
+        return view(place, self.config.record_arguments)
 
     async def record_of(self, job_id: str) -> JobRecord | None:
         """The latest final record of a job, from the leader."""
@@ -74,8 +74,8 @@ def read_place(message: Message) -> Place:
     return Place(message, JobState.QUEUED, job)
 
 
-def view(place: Place) -> JobRecord:
-    """A job that is not final, as people are shown it."""
+def view(place: Place, limit: int) -> JobRecord:
+    """A job that is not final, as people are shown it, with at most `limit` bytes of its arguments."""
     job, said = place.job, peek(place.job.payload)
     return JobRecord(
         id=job.id,
@@ -85,6 +85,7 @@ def view(place: Place) -> JobRecord:
         task=said.task,
         run=job.run,
         attempt=job.attempt,
+        arguments=said.arguments(limit),
         errors=said.errors,
         enqueued_at=said.at,
         run_at=job.run_at or 0.0,

@@ -74,7 +74,7 @@ class Listing(Letters):
                 delivered[lane] = 0 if info is None else int(info["delivered"]["stream_seq"])
             if delivered[lane] >= message.sequence:
                 place = place._replace(state=JobState.RUNNING)
-        return view(place)
+        return view(place, self.config.record_arguments)
 
     async def _backwards(self, stream: str, subject: str) -> AsyncIterator[Message]:
         """The messages on `subject` from the end: the API reads forwards only, so in windows that grow."""

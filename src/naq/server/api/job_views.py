@@ -149,6 +149,7 @@ class JobDetail(_JobFields):
         record = opened(record, record.id, core.config)
         error = record.error
         ran = record.started_at and record.finished_at
+        called = {} if record.arguments is None else _called(bytes(record.arguments).decode()) or {}
         return cls(
             id=record.id,
             state=record.state,
@@ -174,8 +175,8 @@ class JobDetail(_JobFields):
             tags=record.tags,
             limits=record.limits,
             waits_for=record.after,
-            args=None,
-            kwargs=None,
+            args=core.redact(called.get("args"), "args"),
+            kwargs=core.redact(called.get("kwargs"), "kwargs"),
             result=_result(record, core),
             error_type=None if error is None else error.type,
             error=None if error is None else error.message,

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from naq.backends.base import Event
+from naq.codec.arguments import LEFT_OUT
 from naq.inside.notes import Lines, Metric, Progress
 from naq.job import AttemptError, JobRecord
 from naq.server.ingest.fingerprint import fingerprint
@@ -26,6 +27,7 @@ Hide = Callable[[str, str, str], str]
 MAX_TEXT: Final = 65_536  # characters of a result, a reason, a log line: the broker has all of it for `record_ttl`
 HOUR: Final = 3600 * MICRO
 _FINAL: Final = 1 << 20
+_LEFT_OUT: Final = f'{{"{LEFT_OUT}"'
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -124,7 +126,7 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
         set_tags(changes, row, record.tags)
     if record.after:
         row.waits_for = _encode(record.after).decode()
-    _show_outcome(row, record, hide)
+    _show_call(row, record, hide)
     if row.progress is not None and state == "succeeded":
         row.progress = 1.0
     row.rank, row.ranked_at, row.updated_at = ours, row.finished_at, at
@@ -139,8 +141,10 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
         _attempts(changes, record, row)
 
 
-def _show_outcome(row: JobRow, record: JobRecord, hide: Hide | None) -> None:
-    """What came of the run: a result, or an error."""
+def _show_call(row: JobRow, record: JobRecord, hide: Hide | None) -> None:
+    """What it was called with, and what came of that: a result, or an error."""
+    if record.arguments is not None:
+        row.args = called_with(record.task, bytes(record.arguments).decode(), row.args, hide)
     result = None if record.result is None else bytes(record.result).decode()
     if result is not None and hide is not None:
         result = hide(record.task, "result", result)
@@ -343,8 +347,15 @@ def set_tags(changes: Changes, row: JobRow, tags: dict[str, str]) -> None:
     row.tags = text
 
 
+def called_with(task: str, text: str, known: str | None, hide: Hide | None) -> str:
+    """The arguments `text` of a job as they are kept; `known` are better than word that they were left out."""
+    if known is not None and text.startswith(_LEFT_OUT):
+        return known
+    return short_json(text if hide is None else hide(task, "args", text))
+
+
 def short_json(text: str) -> str:
     """JSON that is too long to keep becomes JSON that says so."""
     if len(text) <= MAX_TEXT:
         return text
-    return _encode({"naq:left_out": f"{len(text)} characters; the broker has all of them"}).decode()
+    return _encode({LEFT_OUT: f"{len(text)} characters; the broker has all of them"}).decode()

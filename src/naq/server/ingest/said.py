@@ -86,7 +86,11 @@ def _record(config: Config, event: Event) -> JobRecord:
     for name in (record.parent, record.root):
         if name and not is_token(name):
             raise Unreadable("its parent or root is no job id")
-    return opened(record, event.job_id, config)
+    record = opened(record, event.job_id, config)
+    for raw in (record.result, record.arguments):
+        if raw is not None:
+            bytes(raw).decode()  # what only passes through is not looked at by who reads the JSON
+    return record
 
 
 def _started(_config: Config, event: Event) -> Started:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
 from sqlalchemy import select
 
 from naq import clock
@@ -20,7 +19,7 @@ from naq.backends.base import Backend
 from naq.codec.headers import read_tags
 from naq.codec.peek import peek
 from naq.job import JobSpec, JobState
-from naq.server.ingest.fold import Hide, archive, clean, hold_parent, introduce, rank, set_tags, short_json, start_row
+from naq.server.ingest.fold import Hide, archive, called_with, clean, hold_parent, introduce, rank, set_tags, start_row
 from naq.server.ingest.ids import made_at, schedule_of
 from naq.server.ingest.reader import REFUSED
 from naq.server.store import Store
@@ -35,16 +34,8 @@ PAGE: Final = 1_000  # jobs of a transaction
 SWEPT: Final = 1_000  # jobs looked up at once by a sweep
 GRACE: Final = 30.0  # seconds that a job may be neither waiting nor recorded: its record is on the way
 _WAITING: Final = (JobState.SCHEDULED, JobState.BLOCKED, JobState.QUEUED, JobState.RETRYING, JobState.RUNNING)
+_WHOLE: Final = 1 << 30  # bytes of arguments: those too long to keep are seen to when they are kept
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class _Arguments(Struct):
-    args: Raw = Raw(b"[]")
-    kwargs: Raw = Raw(b"{}")
-    codec: str = "json"
-
-
-_decode: Final = msgspec.json.Decoder(_Arguments).decode
 
 
 class Waiting:
@@ -166,7 +157,8 @@ def fold_waiting(changes: Changes, spec: JobSpec, now: int, *, hide: Hide | None
     ours = rank(spec.run, spec.attempt)
     row, is_new = start_row(changes, spec.id, spec.queue, created)
     if row.args is None or (row.rank, row.ranked_at) <= (ours, ranked_at):  # somebody may have edited it
-        row.args = arguments(spec, said.task, hide) or row.args
+        given = said.arguments(_WHOLE)
+        row.args = row.args if given is None else called_with(said.task, bytes(given).decode(), row.args, hide)
     if (row.rank, row.ranked_at) > (ours, ranked_at) and not is_new:
         return
     if (row.rank, row.ranked_at) <= (ours, ranked_at):
@@ -198,15 +190,3 @@ def waiting_state(spec: JobSpec, now: int) -> str:
     if spec.run_at is not None and micros(spec.run_at) > now:
         return JobState.RETRYING.value if spec.attempt > 1 else JobState.SCHEDULED.value
     return JobState.QUEUED.value
-
-
-def arguments(spec: JobSpec, task: str, hide: Hide | None) -> str | None:
-    """The arguments of a job as JSON; None where they cannot be read here."""
-    try:
-        said = _decode(spec.payload)
-        if said.codec != "json":
-            return None
-        text = f'{{"args":{bytes(said.args).decode()},"kwargs":{bytes(said.kwargs).decode()}}}'
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return short_json(text if hide is None else hide(task, "args", text))

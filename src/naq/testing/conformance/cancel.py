@@ -26,6 +26,27 @@ class TestCancelWaiting:
         assert (known.state, known.queue) == (JobState.CANCELLED, queue)
 
     @scenario
+    async def test_its_arguments_are_in_its_record(self, bench: Bench) -> None:
+        """As they are shown while it waits; where they cannot be read as JSON, neither has any."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        for payload, arguments in (
+            (b'{"v":1,"task":"t","args":[1, "\xc3\xa9"]}', b'{"args":[1, "\xc3\xa9"],"kwargs":{}}'),
+            (b'{"v":1,"task":"t"}', b'{"args":[],"kwargs":{}}'),
+            (b'{"v":1,"task":"t","codec":"encrypted","args":["k","YQ=="]}', b""),
+            (b'{"v":1,"task":"t","args":["\xff"]}', b""),
+            (b"no envelope", b""),
+        ):
+            job = await bench.enqueued(backend, queue, payload=payload)
+            waits = await backend.get(job.id)
+            await backend.cancel(job.id)
+            known = await backend.get(job.id)
+            assert waits is not None
+            assert known is not None
+            assert known.state is JobState.CANCELLED
+            assert [bytes(one.arguments or b"") for one in (waits, known)] == [arguments, arguments]
+
+    @scenario
     async def test_scheduled(self, bench: Bench) -> None:
         """Nor when its time comes."""
         queue = bench.name()

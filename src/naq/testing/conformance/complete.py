@@ -20,12 +20,16 @@ class TestComplete:
         queue = bench.name()
         backend = await bench.open(queue)
         claim = await bench.claimed(backend, queue)
-        given = record(claim, result=Raw(b'{"a":[1,2.5,null,"\xc3\xa9"]}'), started_at=1.5, tags={"k": "v"})
+        called = Raw(b'{"args":[1e3,"\xc3\xa9"],"kwargs":{}}')
+        given = record(
+            claim, result=Raw(b'{"a":[1,2.5,null,"\xc3\xa9"]}'), arguments=called, started_at=1.5, tags={"k": "v"}
+        )
         assert await backend.complete(claim, given) is Settled.DONE
         known = await backend.get(claim.job.id)
         assert known is not None
         assert known.is_final
         assert bytes(known.result or b"") == bytes(given.result or b"")
+        assert bytes(known.arguments or b"") == bytes(called)
         assert (known.id, known.state, known.queue, known.task) == (given.id, given.state, given.queue, given.task)
         assert (known.run, known.attempt, known.worker) == (given.run, given.attempt, given.worker)
         assert (known.started_at, known.finished_at, known.tags) == (1.5, given.finished_at, {"k": "v"})
