@@ -11,7 +11,7 @@ from api_tools import eventually
 from naq import clock
 from naq.server.filters import read_filter
 from naq.server.problems import Problem
-from naq.server.store.conditions import Absent, At, Between, Contains, Every, Tagged
+from naq.server.store.conditions import Absent, Among, At, Between, Contains, Every, Tagged, Than
 
 
 def conditions(text: str) -> tuple[Any, ...]:
@@ -28,6 +28,12 @@ def conditions(text: str) -> tuple[Any, ...]:
         ("args.to:bo*", At("args", ("kwargs", "to"), ('"bo',), begins=True)),
         ('args.to:"a b\\"c"', At("args", ("kwargs", "to"), ('"a b\\"c"',))),
         ("result.rows.0.ok:true", At("result", ("rows", "0", "ok"), ('"true"', "true"))),
+        ("args.n:>5", Than("args", ("kwargs", "n"), ((">", "5"),))),
+        ("-args.0:<=-0.5", Than("args", ("args", "0"), (("<=", "-0.5"),), negated=True)),
+        ("result.rows.0:1..5", Than("result", ("rows", "0"), ((">=", "1"), ("<=", "5")))),
+        ("args.n:..5", Than("args", ("kwargs", "n"), (("<=", "5"),))),
+        ('args.n:">5"', At("args", ("kwargs", "n"), ('">5"',))),
+        ("trace:" + "ab" * 16, Among("trace", ("ab" * 16,))),
         ("meta.team:shop", Tagged("team", "shop")),
         ("is:root", Absent("parent_id")),
         ("-is:root", Absent("parent_id", negated=True)),
@@ -48,7 +54,9 @@ def test_late_and_stuck_are_counted_from_now() -> None:
         assert negated == Every((running, started), negated=True)
 
 
-@pytest.mark.parametrize("text", ["args.a..b:1", "args.n:>5", "args.n:1..5", "args.n:", "is:lost"])
+@pytest.mark.parametrize(
+    "text", ["args.a..b:1", "args.n:>x", "args.n:..", "args.n:1..b", "args.n:>", "args.n:", "is:lost"]
+)
 def test_a_term_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(Problem) as caught:
         conditions(text)
@@ -80,6 +88,8 @@ def test_jobs_are_found_by_what_lies_in_their_arguments(client: httpx.Client) ->
     assert found("args.0.to.city:Bern") == {bern}
     assert found("args.order.id:2") == {basel}
     assert found("-args.order.to.city:Ba*") == {bern, secret}
+    assert found("args.0:>0") == found("args.0:1..2") == {secret}
+    assert found("args.order.id:>=2") == found("args.order.id:>1.5") == {basel}
     assert found("args.password:hunter2") == set()  # what is hidden is not found either
     assert found("is:root is:unfinished") == {bern, basel, secret}
     assert found("is:late") == found("is:stuck") == set()

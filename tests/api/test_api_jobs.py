@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2 as httpx
@@ -103,3 +104,85 @@ def test_a_stream_says_hello_and_then_how_a_job_changes(served: Served, client: 
         ) as answer,
     ):
         assert next_event(events(answer), "job.changed", id=job_id)["patch"]["state"] == "succeeded"
+
+
+def test_a_list_shows_more_or_less_of_its_jobs(client: httpx.Client) -> None:
+    job_id = enqueue(client, kwargs={"a": 2, "b": 3, "password": "hunter2"})
+    ended(client, job_id)
+
+    def ask(path: str = "/api/v1/jobs", **given: str) -> Any:
+        answer = client.get(path, params={"filter": f"id:{job_id}", **given} if path == "/api/v1/jobs" else given)
+        return answer.json() if answer.status_code == 200 else answer.json()["errors"][0]
+
+    [plain] = ask()["items"]
+    assert "result" not in plain
+    [wide] = ask(include="args,result")["items"]
+    assert wide == {**plain, "args": wide["args"], "kwargs": wide["kwargs"], "result": {"sum": 5, "secret": "[hidden]"}}
+    assert "hunter2" not in str(wide)
+    assert ask(fields="state,task")["items"] == [{"id": job_id, "state": "succeeded", "task": "shop.add"}]
+    [both] = ask(fields="task", include="waits_for")["items"]
+    assert both == {"id": job_id, "task": "shop.add", "waits_for": []}
+    one = f"/api/v1/jobs/{job_id}"
+    assert ask(one, fields="result,state") == {"id": job_id, "state": "succeeded", "result": wide["result"]}
+    assert set(ask(one, fields="state", include="attempts")) == {"id", "state", "attempts"}
+    wrong = [ask(fields="sate"), ask(include="attempts"), ask(one, fields="args_text"), ask(one, include="logs")]
+    assert [each["pointer"] for each in wrong] == ["/query/fields", "/query/include", "/query/fields", "/query/include"]
+    assert "did you mean 'state'" in wrong[0]["hint"]
+
+
+def test_a_job_is_seen_among_those_it_hangs_together_with(client: httpx.Client) -> None:
+    def graph(job_id: str) -> Any:
+        return client.get(f"/api/v1/jobs/{job_id}/graph").json()
+
+    first = enqueue(client, args=[1], delay_ms=3_600_000)
+    others = [enqueue(client, args=[n], depends_on=[first]) for n in range(51)]
+    last = enqueue(client, args=[2], depends_on=others)
+    few = enqueue(client, "shop.fail", args=["x"], depends_on=[last])
+    found: Any = eventually(lambda: found if (found := graph(few))["stacks"] and len(found["nodes"]) == 3 else None)
+    assert {node["id"] for node in found["nodes"]} == {first, last, few}
+    [stack] = found["stacks"]  # those that a program enqueued have no parent: they wait for the same, and it for them
+    assert (stack["task"], stack["parent_id"], stack["count"]) == ("shop.add", None, 51)
+    assert stack["states"] == {"blocked": 51}
+    assert found["edges"] == [
+        {"before": before, "after": after, "kind": "waits"}
+        for before, after in sorted([(first, stack["id"]), (stack["id"], last), (last, few)])
+    ]
+    assert found["whole"]
+    assert client.get("/api/v1/jobs/nobody/graph").json()["code"] == "job_not_found"
+
+
+def test_jobs_like_a_job_are_named(client: httpx.Client) -> None:
+    trace = f"00-{'ef' * 16}-{'12' * 8}-01"
+    with client.stream("POST", "/api/v1/jobs", json={"task": "shop.fail", "args": ["alike"]},
+                       headers={"traceparent": trace}) as answer:  # fmt: skip
+        first = json.loads(answer.read())["id"]
+    again = enqueue(client, "shop.fail", args=["alike"], replay_of=first)
+    ended(client, first, "failed")
+    ended(client, again, "failed")
+    related = client.get(f"/api/v1/jobs/{first}/related").json()
+    assert {first, again} <= {one["id"] for one in related["task"]}
+    assert again in [one["id"] for one in related["error"]]
+    assert [one["id"] for one in related["replays"]] == [again]
+    assert client.get(f"/api/v1/jobs/{again}/related").json()["replay_of"] == first
+    assert client.get(f"/api/v1/jobs/{first}", params={"fields": "trace_id"}).json()["trace_id"] == "ef" * 16
+    found = client.get("/api/v1/jobs", params={"filter": f"trace:{'ef' * 16}"}).json()["items"]
+    assert first in [one["id"] for one in found]
+
+
+def test_errors_are_split_and_ignored_until_they_came_so_often(client: httpx.Client) -> None:
+    job_id = enqueue(client, "shop.fail", args=["split me"])
+    name = ended(client, job_id, "failed")["fingerprint"]
+    split = client.get(f"/api/v1/errors/{name}/split").json()
+    assert split["counted"] >= split["jobs"] >= 1
+    assert [share["value"] for share in split["queues"]] == ["default"]
+    assert client.get("/api/v1/errors/none/split").json()["code"] == "not_found"
+    before = client.get(f"/api/v1/errors/{name}").json()
+    done = client.post(f"/api/v1/errors/{name}/ignore", json={"times": 1, "note": "known"})
+    assert done.json()["outcome"] == "ignored"
+    shown = client.get(f"/api/v1/errors/{name}").json()
+    assert (shown["state"], shown["ignored_count"]) == ("ignored", before["count"] + 1)
+    for _ in range(2):
+        ended(client, enqueue(client, "shop.fail", args=["split me"]), "failed")
+    assert eventually(lambda: client.get(f"/api/v1/errors/{name}").json()["state"] == "open")
+    refused = client.post(f"/api/v1/errors/{name}/resolve", json={"times": 1})
+    assert refused.status_code == 422

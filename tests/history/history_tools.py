@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import operator
 import os
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -24,10 +26,11 @@ from naq.config import Config
 from naq.job import AttemptError, Frame, JobRecord, JobState, new_id
 from naq.server.ingest import Reader
 from naq.server.store import Store, open_store
-from naq.server.store.conditions import Absent, Among, At, Begins, Between, Condition, Contains, Every, Tagged
+from naq.server.store.conditions import Absent, Among, At, Begins, Between, Condition, Contains, Every, Tagged, Than
 
 POSTGRES = os.environ.get("NAQ_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 DIALECTS = ("sqlite", "postgresql")
+COMPARE: dict[str, Any] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 NOW = 1_790_000_000.0
 
 
@@ -149,6 +152,10 @@ def matches(row: dict[str, Any], condition: Condition) -> bool:
         case At(document, path, values, begins):
             lies = lying(row[document], path)
             found = lies is not None and (lies.startswith(values[0]) if begins else lies in values)
+        case Than(document, path, bounds):
+            lies = lying(row[document], path)
+            number = None if lies is None or lies[0] not in "-0123456789" else Decimal(lies)
+            found = number is not None and all(COMPARE[sign](number, Decimal(bound)) for sign, bound in bounds)
         case Absent(field):
             found = row[field] is None
         case Among(field, values):
@@ -170,10 +177,10 @@ def lying(text: str | None, path: tuple[str, ...]) -> str | None:
     """The JSON at `path`."""
     if text is None or text.endswith("…") or "\\u0000" in text:
         return None
-    value: Any = json.loads(text)
+    value: Any = json.loads(text, parse_float=Decimal)
     for step in path:
         try:
             value = value[int(step) if isinstance(value, list) else step]
         except (KeyError, IndexError, ValueError, TypeError):
             return None
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)

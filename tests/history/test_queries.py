@@ -26,6 +26,7 @@ from naq.server.store.conditions import (
     JobQuery,
     Sort,
     Tagged,
+    Than,
 )
 from naq.server.store.queries import errors, fleet, plan, sample, trends
 from naq.server.store.queries import jobs as asking
@@ -69,6 +70,11 @@ CONDITIONS: list[tuple[Condition, ...]] = [
     (At("args", ("kwargs", "to", "city"), ('"Be',), begins=True),),
     (At("args", ("args", "0"), ('"5"', "5", "true")),),
     (At("result", ("rows", "1"), ("null", '"é"')),),
+    (Than("args", ("args", "0"), ((">", "4.5"), ("<=", "5"))),),
+    (Than("args", ("args", "1"), ((">=", "1"),)),),
+    (Than("args", ("args", "0"), (("<", "1"),), negated=True), Among("state", ("failed",))),
+    (Than("result", ("rows", "0"), (("<", "2"),)),),
+    (Among("trace", ("t1", "t2")), Among("state", ("failed",))),
 ]
 #: Arguments as they may lie in a history, some of them none that can be read.
 ARGUMENTS = [
@@ -76,6 +82,7 @@ ARGUMENTS = [
     '{"args":["5",1],"kwargs":{"to":{"city":"Bergen","Bern":1}}}',
     '{"args":[true],"kwargs":{"to":["city"]}}',
     '{"args":[5],"kwargs":{"to":{"city":"Bern…',
+    '{"args":[-1e999,12345678901234567890123],"kwargs":{}}',
     '{"args":["\\u0000"],"kwargs":{"to":{"city":"Zug"}}}',
     None,
 ]
@@ -99,6 +106,7 @@ async def fill(rig: Rig, count: int = 600) -> None:
                 "error_type": "E" if n % 4 == 1 else None, "fingerprint": f"f{n % 3}" if n % 4 == 1 else None,
                 "run_at": n if n % 6 == 0 else None, "args": ARGUMENTS[n % len(ARGUMENTS)],
                 "result": '{"rows":[1,null]}' if n % 5 == 0 else '{"rows":["x","é"]}' if n % 5 == 1 else None,
+                "trace": f"t{n % 3}" if n % 8 == 0 else None,
                 "schedule": "nightly" if n % 9 == 0 else None, "key": f"k{n % 3}" if n % 11 == 0 else None,
             }
         )  # fmt: skip
@@ -229,6 +237,7 @@ def test_every_list_walks_along_an_index(url: str) -> None:
             for state, task in itertools.product((None, "open"), (None, "shop.t1")):
                 await errors.find(connection, state=state, task=task, after=(5, "f"))
             await errors.find(connection, sort="count", after=(5, "f"))
+            await errors.newest(connection, "f", most=5)
             await errors.find_invalid(connection, after=(5, 5))
             await errors.count_invalid(connection, since=5)
             await errors.hours(connection, ("f",), since=5)
@@ -345,9 +354,14 @@ def test_what_people_say_of_errors(url: str) -> None:
             await errors.decide(connection, name, "ignored", at=at, until=int((NOW + 100) * 1e6), note="known")
         assert await state_after(NOW + 50) == "ignored"
         assert await state_after(NOW + 150) == "open"
+        async with rig.store.writing() as connection:
+            await errors.decide(connection, name, "ignored", at=at, times=2)
+        assert [await state_after(NOW + 160 + n) for n in range(3)] == ["ignored", "ignored", "open"]
         async with rig.store.reading() as connection:
-            assert sum(count for _, count in (await errors.hours(connection, (name,), since=0))[name]) == 5
-            assert [group.count for group in await errors.find(connection)] == [5]
+            assert sum(count for _, count in (await errors.hours(connection, (name,), since=0))[name]) == 8
+            assert [group.count for group in await errors.find(connection)] == [8]
+            found = await errors.newest(connection, name, most=5)
+            assert [(one.queue, one.attempt) for one in found] == [("mail", 1)] * 5
 
     run(url, main)
 

@@ -1,7 +1,7 @@
 """The words that say which jobs: ``state:failed,expired -queue:mail duration:>5s created:<1h "two words"``.
 
 Terms are separated by spaces and must all hold. ``key:value[,value]`` is one of the values, ``-key:...`` none of them;
-``args.to:bob`` and ``result.rows.0:5`` look into
+``args.to:bob``, ``args.n:>5`` and ``result.rows.0:5`` look into
 arguments and results, by names and positions; ``meta.team:shop`` is another way to write ``tag:team=shop``.
 ``*`` at the end of a value is any ending. ``key:>v``, ``key:<v`` and ``key:a..b`` are bounds of numbers, durations
 (``5s``, ``2h``) and moments (``2026-11-28``, ``2026-11-28T10:00Z``, or an age: ``created:<1h`` is the last hour). A
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 from msgspec.json import encode as _encode
@@ -38,6 +38,7 @@ from naq.server.store.conditions import (
     Long,
     Measure,
     Tagged,
+    Than,
 )
 from naq.server.store.rows import micros
 
@@ -50,7 +51,7 @@ _SPACE: Final = re.compile(r"\s+")
 _AMONG: Final[dict[str, Field]] = {
     "id": "id", "task": "task", "queue": "queue", "priority": "priority", "state": "state", "worker": "worker",
     "parent": "parent_id", "root": "root_id", "schedule": "schedule", "key": "key", "fingerprint": "fingerprint",
-    "type": "error_type",
+    "type": "error_type", "trace": "trace",
 }  # fmt: skip
 _MOMENTS: Final[dict[str, Measure]] = {
     "created": "created_at", "started": "started_at", "finished": "finished_at", "due": "run_at",
@@ -76,6 +77,8 @@ _CLOSED: Final[dict[str, tuple[str, ...]]] = {"state": tuple(JobState), "priorit
 _LONGEST: Final = 500  # characters of one value
 _MOST_VALUES: Final = 50
 _PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?|true|false|null", re.ASCII)  # what is no text in JSON
+Bound = Literal[">", ">=", "<", "<="]
+_BOUND: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 _ID_LIKE: Final = re.compile(r"[0-9][0-9A-Z]{2,}", re.ASCII)
 
 
@@ -183,11 +186,11 @@ def _inside(what: str, *path: str, value: str, negated: bool, quoted: bool) -> C
         return Tagged(".".join(path), value, negated)
     if len(path) > _MOST_STEPS or not all(map(_STEP.fullmatch, path)):
         raise ValueError(f"a path is up to {_MOST_STEPS} names or positions, with dots between")
-    if not quoted and (value[0] in "<>" or ".." in value):
-        raise ValueError("what lies at a path is compared with values, not bounds; put it in quotes if it is one")
     document = cast("Document", what)
     if document == "args":
         path = ("args" if path[0].isdecimal() else "kwargs", *path)
+    if not quoted and (value[0] in "<>" or ".." in value):
+        return Than(document, path, _bounds(value), negated)
     if not quoted and value.endswith("*"):
         return At(document, path, (_encode(value[:-1])[:-1].decode(),), begins=True, negated=negated)
     given = (value,) if quoted else tuple(dict.fromkeys(part for part in value.split(",") if part))
@@ -196,6 +199,25 @@ def _inside(what: str, *path: str, value: str, negated: bool, quoted: bool) -> C
     texts = [_encode(each).decode() for each in given]
     plain = [each for each in given if not quoted and _PLAIN.fullmatch(each)]
     return At(document, path, (*texts, *plain), negated=negated)
+
+
+def _bounds(value: str) -> tuple[tuple[Bound, str], ...]:
+    """``>5``, ``<=0.5`` or ``1..5``, of which either end may be left open, as bounds of a number."""
+    if value[0] in "<>":
+        sign: Bound = cast("Bound", value[: 2 if value[1:2] == "=" else 1])
+        found: list[tuple[Bound, str]] = [(sign, value.removeprefix(sign))]
+    else:
+        low, _, high = value.partition("..")
+        ends: tuple[tuple[Bound, str], ...] = ((">=", low), ("<=", high))
+        found = [(end, bound) for end, bound in ends if bound]
+    if not found:
+        raise ValueError("give at least one end of the range")
+    if (wrong := next((bound for _, bound in found if not _BOUND.fullmatch(bound)), None)) is not None:
+        raise ValueError(
+            f"{wrong[:40]!r} is no number, and what lies at a path is compared with no other bounds;"
+            " put it in quotes if it is a value"
+        )
+    return tuple(found)
 
 
 def _is(value: str, *, negated: bool) -> list[Condition]:

@@ -33,6 +33,7 @@ from naq.server.api import (
     job_actions,
     job_edit,
     jobs,
+    kin,
     letters,
     live,
     metrics,
@@ -50,8 +51,8 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, finding, export, jobs, job_actions, job_edit, bulk, artifacts, errors, invalid, queues, tasks, schedules,
-    workers, letters, trends, alert_rules, alert_channels, incidents, live, access, settings,
+    enqueue, finding, export, jobs, kin, job_actions, job_edit, bulk, artifacts, errors, invalid, queues, tasks,
+    schedules, workers, letters, trends, alert_rules, alert_channels, incidents, live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
@@ -20,10 +22,15 @@ from naq.server.store.queries.errors import ErrorGroup, ErrorState
 from naq.server.store.rows import micros
 
 routes = Routes("errors")
+COUNTED: Final = 2_000  # attempts that a split is made of: some 20 ms
+VALUES: Final = 20  # of each split
 
 
 class ErrorItem(Model):
-    """A group. `detail` is its latest error with traceback; in lists it is left out."""
+    """A group. `detail` is its latest error with traceback; in lists it is left out.
+
+    An ignored one is open again when it comes after `ignored_until`, or when its count is over `ignored_count`.
+    """
 
     fingerprint: str
     task: str
@@ -37,6 +44,7 @@ class ErrorItem(Model):
     note: str
     decided_at: Moment | None
     ignored_until: Moment | None
+    ignored_count: int | None
     detail: Any = None
 
     @classmethod
@@ -46,6 +54,7 @@ class ErrorItem(Model):
             fingerprint=row.fingerprint, task=row.task, type=row.type, message=row.message, state=row.state,
             count=row.count, first_at=at(row.first_at), last_at=at(row.last_at), last_job_id=row.last_job_id,
             note=row.note, decided_at=at(row.decided_at), ignored_until=at(row.ignored_until),
+            ignored_count=row.ignored_count,
             detail=parsed(row.detail) if detailed else None,
         )  # fmt: skip
 
@@ -54,7 +63,34 @@ class Decision(Given):
     """What somebody says about a group."""
 
     note: str = Field(default="", max_length=1000)
+
+
+class Ignoring(Decision):
+    """Until when: a time, or so many `times` more, whichever is first; with neither for good."""
+
     until: AwareDatetime | None = None
+    times: Annotated[int | None, Field(ge=1, le=1_000_000_000)] = None
+
+
+class Share(Model):
+    """How many of the attempts have this value."""
+
+    value: str
+    count: int
+
+
+class Split(Model):
+    """Where a group of errors came from, by its newest attempts: `counted` of them, and all there are where `whole`.
+
+    `jobs` is of how many jobs they are. Of each split the twenty most frequent values.
+    """
+
+    counted: int
+    whole: bool
+    jobs: int
+    queues: list[Share]
+    workers: list[Share]
+    attempts: list[Share]
 
 
 class Hour(Model):
@@ -113,6 +149,24 @@ async def get_hours(
     return Page(items=[Hour(at=at(when), count=count) for when, count in found.get(fingerprint, [])])
 
 
+@routes.add("GET", "/errors/{fingerprint}/split", "splitError", "Show where errors came from", problems=("not_found",))
+async def split_error(request: Request, fingerprint: Fingerprint) -> Split:
+    """By queue, worker and number of the attempt, of the newest two thousand attempts that failed so."""
+    async with core_of(request).reading() as connection:
+        if await queries.get(connection, fingerprint) is None:
+            raise Problem("not_found", f"there is no group of errors {fingerprint}")
+        found = await queries.newest(connection, fingerprint, most=COUNTED)
+    return Split(
+        counted=len(found), whole=len(found) < COUNTED, jobs=len({one.job_id for one in found}),
+        queues=_shares(one.queue for one in found), workers=_shares(one.worker for one in found),
+        attempts=_shares(str(one.attempt) for one in found),
+    )  # fmt: skip
+
+
+def _shares(values: Iterable[str]) -> list[Share]:
+    return [Share(value=value, count=count) for value, count in Counter(values).most_common(VALUES)]
+
+
 @routes.add("POST", "/errors/{fingerprint}/resolve", "resolveError", "Say that errors are mended", role="operator",
             problems=("not_found",))  # fmt: skip
 async def resolve_error(request: Request, fingerprint: Fingerprint, decision: Decision | None = None) -> Done:
@@ -122,8 +176,8 @@ async def resolve_error(request: Request, fingerprint: Fingerprint, decision: De
 
 @routes.add("POST", "/errors/{fingerprint}/ignore", "ignoreError", "Ignore errors", role="operator",
             problems=("not_found",))  # fmt: skip
-async def ignore_error(request: Request, fingerprint: Fingerprint, decision: Decision | None = None) -> Done:
-    """For good, or until a time."""
+async def ignore_error(request: Request, fingerprint: Fingerprint, decision: Ignoring | None = None) -> Done:
+    """For good, until a time, or until it came so many times more."""
     return await _decide(request, fingerprint, "ignored", decision)
 
 
@@ -138,11 +192,15 @@ async def _decide(
     request: Request, fingerprint: str, state: Literal["open", "resolved", "ignored"], decision: Decision | None
 ) -> Done:
     decision = decision or Decision()
-    until = None if decision.until is None or state != "ignored" else micros(decision.until.timestamp())
+    until, times = None, None
+    if isinstance(decision, Ignoring):
+        until, times = decision.until and micros(decision.until.timestamp()), decision.times
     async with core_of(request).writing() as connection:
         before = await queries.get(connection, fingerprint)
         if before is None:
             raise Problem("not_found", f"there is no group of errors {fingerprint}")
-        await queries.decide(connection, fingerprint, state, at=micros(clock.now()), note=decision.note, until=until)
-    entry = note(request, before={"state": before.state}, after={"state": state})
+        await queries.decide(connection, fingerprint, state, at=micros(clock.now()), note=decision.note, until=until,
+                             times=times)  # fmt: skip
+    after = {"state": state, **decision.model_dump(mode="json", exclude_defaults=True)}
+    entry = note(request, before={"state": before.state}, after=after)
     return Done(id=fingerprint, done=before.state != state, outcome=state, audit_id=entry)

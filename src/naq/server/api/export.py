@@ -24,7 +24,7 @@ from naq.server.store.queries.jobs import JobPage
 routes = Routes("jobs")
 MOST: Final = 100_000  # jobs of one file: what a spreadsheet takes; more is a matter for the database's own tools
 PAGE: Final = 500
-_COLUMNS: Final = tuple(JobItem.model_fields)
+_COLUMNS: Final = tuple(JobItem.shown())
 Format = Annotated[Literal["jsonl", "csv"], Query(description="An object a line, or a table with a line of names.")]
 
 
@@ -58,7 +58,7 @@ async def _parts(
         yield ",".join(_COLUMNS) + "\r\n"
     left = MOST
     while True:
-        rows = [JobItem.of(row, core.redact).model_dump(mode="json") for row in page.jobs[:left]]
+        rows = [JobItem.of(row, core.redact).model_dump(mode="json", exclude_unset=True) for row in page.jobs[:left]]
         left -= len(rows)
         if rows:
             yield write(rows)

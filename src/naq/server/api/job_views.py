@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from pydantic import Field
 
+from naq.codec.headers import trace_id
 from naq.job import FINAL, JobRecord, JobState, Priority
 from naq.limits.why import Cause
 from naq.limits.why import Why as Found
@@ -64,17 +66,37 @@ class _JobFields(Model):
     progress: float | None
     progress_text: str | None
     updated_at: Moment | None
+    trace_id: str | None
 
 
 class JobItem(_JobFields):
-    """A job in a list. `args` is what fits on a line, redacted; null where it was not seen."""
+    """A job in a list. `args_text` is what fits on a line, redacted; null where it was not seen.
+
+    What stands behind it is there where it was asked for, redacted as well.
+    """
 
     args_text: str | None
+    args: Any = None
+    kwargs: Any = None
+    result: Any = None
+    waits_for: list[str] = Field(default=[])
+    limits: list[str] = Field(default=[])
 
     @classmethod
-    def of(cls, row: JobListed | JobRow, redact: Redactor) -> JobItem:
-        """A row as it is shown."""
-        return cls(**_shared(row), args_text=_line(row.args, redact))
+    def of(cls, row: JobListed | JobRow, redact: Redactor, include: Collection[str] = ()) -> JobItem:
+        """A row as it is shown; with what `include` names, where the row is whole (`JobRow`)."""
+        item = cls(**_shared(row), args_text=_line(row.args, redact))
+        return item.model_copy(update=_wider(row, redact, include)) if include and isinstance(row, JobRow) else item
+
+    @classmethod
+    def shown(cls) -> list[str]:
+        """The names of what is shown unless more is asked for."""
+        return [name for name, field in cls.model_fields.items() if field.is_required()]
+
+    @staticmethod
+    def included(include: Collection[str]) -> frozenset[str]:
+        """The names of the fields that `include` adds."""
+        return frozenset(include) | ({"kwargs"} if "args" in include else set())
 
 
 class AttemptView(Model):
@@ -129,17 +151,8 @@ class JobDetail(_JobFields):
     @classmethod
     def of(cls, row: JobRow, redact: Redactor) -> JobDetail:
         """A row as it is shown."""
-        called = _called(row.args) or {}
-        return cls(
-            **_shared(row),
-            delivered=row.delivered,
-            limits=parsed(row.limits, []),
-            waits_for=parsed(row.waits_for, []),
-            args=redact(called.get("args"), "args"),
-            kwargs=redact(called.get("kwargs"), "kwargs"),
-            result=redact(parsed(row.result), "result"),
-            source="history",
-        )
+        wider = _wider(row, redact, ("args", "result", "waits_for", "limits"))
+        return cls(**_shared(row), delivered=row.delivered, source="history", **wider)
 
     @classmethod
     def of_record(cls, record: JobRecord, core: Core) -> JobDetail:
@@ -184,6 +197,7 @@ class JobDetail(_JobFields):
             progress=None,
             progress_text=None,
             updated_at=None,
+            trace_id=trace_id(record.trace) or None,
             source="broker",
         )
 
@@ -313,7 +327,19 @@ def _shared(row: JobListed | JobRow) -> dict[str, Any]:
         "progress": row.progress,
         "progress_text": row.progress_text,
         "updated_at": at(row.updated_at),
+        "trace_id": row.trace,
     }
+
+
+def _wider(row: JobRow, redact: Redactor, include: Collection[str]) -> dict[str, Any]:
+    """What is long of a job, as far as it was asked for."""
+    called = _called(row.args) or {}
+    found = {
+        "args": redact(called.get("args"), "args"), "kwargs": redact(called.get("kwargs"), "kwargs"),
+        "result": redact(parsed(row.result), "result"), "waits_for": parsed(row.waits_for, []),
+        "limits": parsed(row.limits, []),
+    }  # fmt: skip
+    return {name: found[name] for name in JobItem.included(include)}
 
 
 def _called(text: str | None) -> dict[str, Any] | None:

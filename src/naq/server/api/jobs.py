@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
@@ -10,6 +11,7 @@ from naq.config.fields import read_seconds
 from naq.exceptions import JobNotFoundError, ResultTimeout
 from naq.job import FINAL
 from naq.limits.why import explain
+from naq.server.api.fields import Fields, narrowed, narrowed_page, read_names
 from naq.server.api.gate import core_of
 from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, ResultView, Tree, Why
 from naq.server.api.lists import Cursor, Limit, begin, cut, links, size, total
@@ -33,16 +35,24 @@ FilterText = Annotated[
     Query(max_length=4000, description="Words that must all fit, such as `state:failed queue:mail created:<1h`."),
 ]
 INCLUDED: Final = ("attempts", "children")
+LISTED: Final = ("args", "limits", "result", "waits_for")  # what a list may include
 CHILDREN: Final = 100  # that are shown with their parent; a list with the filter ``parent:`` has them all
 Include = Annotated[
     str, Query(max_length=100, description="What else to show, by commas: `attempts`, `children` (the first hundred).")
+]
+IncludeListed = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="What else to show of each, by commas: `args` (with `kwargs`), `result`, `waits_for`, `limits`.",
+    ),
 ]
 LONGEST_WAIT: Final = 60.0  # seconds of one question for a result: as long as most proxies let an answer take
 Wait = Annotated[str, Query(max_length=20, description="How long to wait for its end, up to 60s.", examples=["30s"])]
 LISTS = ("invalid_filter", "cursor_invalid", "cursor_mismatch")
 
 
-@routes.add("GET", "/jobs", "listJobs", "List jobs", problems=LISTS)
+@routes.add("GET", "/jobs", "listJobs", "List jobs", problems=LISTS, response_model_exclude_unset=True)
 async def list_jobs(
     request: Request,
     response: Response,
@@ -51,23 +61,27 @@ async def list_jobs(
     limit: Limit = None,
     cursor: Cursor = None,
     count: Annotated[Literal["capped"] | None, Query(description="Also count, up to `server_count_cap`.")] = None,
-) -> Page[JobItem]:
+    include: IncludeListed = "",
+    fields: Fields = "",
+) -> Page[JobItem] | Page[dict[str, Any]]:
     """A page of jobs from the history, the newest first unless `sort` says otherwise."""
     core = core_of(request)
+    wider = read_names(include, LISTED, where="include")
+    only = read_names(fields, JobItem.shown(), where="fields")
     wanted = read_filter(filter, most=core.settings.filter_terms)
     about = f"jobs {sort} {wanted.text}"
     query = make_query(core, wanted, sort, limit, cursor, about)
     async with core.reading() as connection:
-        found = await queries.find(connection, query)
+        found = await queries.find(connection, query, whole=bool(wider))
         counted = await queries.count(connection, wanted.conditions, cap=core.settings.count_cap) if count else None
     page = Page(
-        items=[JobItem.of(row, core.redact) for row in found.jobs],
+        items=[JobItem.of(row, core.redact, wider) for row in found.jobs],
         next_cursor=None if found.after is None else core.signer.cursor(about, ["after", *found.after]),
         prev_cursor=None if found.before is None else core.signer.cursor(about, ["before", *found.before]),
         total=None if counted is None else total(counted.value, core.settings.count_cap, whole=counted.whole),
     )
     links(request, response, page)
-    return page
+    return narrowed_page(page, only | JobItem.included(wider)) if only else page
 
 
 def make_query(core: Core, wanted: Filter, sort: str, limit: int | None, cursor: str | None, about: str) -> JobQuery:
@@ -97,19 +111,25 @@ async def count_jobs(request: Request, filter: FilterText = "") -> dict[str, Any
 
 @routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",),
             response_model_exclude_unset=True)  # fmt: skip
-async def get_job(request: Request, job_id: JobId, include: Include = "") -> JobDetail:
+async def get_job(
+    request: Request, job_id: JobId, include: Include = "", fields: Fields = ""
+) -> JobDetail | dict[str, Any]:
     """All that is known of a job; what the broker says where history has it not yet."""
     core = core_of(request)
-    wanted = dict.fromkeys(part for part in include.split(",") if part)
-    if unknown := next((part for part in wanted if part not in INCLUDED), None):
-        raise wrong("/query/include", "there is no such part", given=unknown, known=INCLUDED)
+    wanted = read_names(include, INCLUDED, where="include")
+    only = read_names(fields, JobDetail.model_fields, where="fields")
     row = await find_row(core, job_id)
     if row is None:
         shown = JobDetail.of_record(await find_record(core, job_id), core)
     else:
         shown = JobDetail.of(row, core.redact)
-    if not wanted:
-        return shown
+    parts = await _parts(core, job_id, wanted) if wanted else {}
+    shown = shown.model_copy(update=parts)
+    return narrowed(shown, only | wanted) if only else shown
+
+
+async def _parts(core: Core, job_id: str, wanted: Collection[str]) -> dict[str, Any]:
+    """What is shown with a job where it is asked for."""
     parts: dict[str, Any] = {}
     async with core.reading() as connection:
         if "attempts" in wanted:
@@ -117,7 +137,7 @@ async def get_job(request: Request, job_id: JobId, include: Include = "") -> Job
         if "children" in wanted:
             found = await queries.children(connection, job_id, limit=CHILDREN)
             parts["children"] = [JobItem.of(one, core.redact) for one in found]
-    return shown.model_copy(update=parts)
+    return parts
 
 
 @routes.add("GET", "/jobs/{job_id}/result", "getResult", "Wait for a job's result", problems=("job_not_found", *BROKER),
@@ -179,7 +199,8 @@ async def list_logs(
     return cut(request, response, rows, LogLine.of, about=about, most=most, key=lambda row: [row.told_at, row.n])
 
 
-@routes.add("GET", "/jobs/{job_id}/tree", "getTree", "Show a job's family", problems=("job_not_found",))
+@routes.add("GET", "/jobs/{job_id}/tree", "getTree", "Show a job's family", problems=("job_not_found",),
+            response_model_exclude_unset=True)  # fmt: skip
 async def get_tree(request: Request, job_id: JobId) -> Tree:
     """The job that it all began with, and all that came of it; of large families the first thousand."""
     core = core_of(request)

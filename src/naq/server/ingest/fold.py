@@ -6,13 +6,14 @@ that comes late, or twice, changes nothing that is newer; and what is counted is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from naq.backends.base import Event
 from naq.codec.arguments import LEFT_OUT
+from naq.codec.headers import trace_id
 from naq.inside.notes import Lines, Metric, Progress
 from naq.job import AttemptError, JobRecord
 from naq.server.ingest.fingerprint import fingerprint
@@ -25,6 +26,7 @@ Hide = Callable[[str, str, str], str]
 """Task, what it is (args, result), and its JSON: what may be stored of it."""
 
 MAX_TEXT: Final = 65_536  # characters of a result, a reason, a log line: the broker has all of it for `record_ttl`
+MAX_LINKS: Final = 1_000  # jobs that a job waits for of which the way back is kept; a page draws fewer
 HOUR: Final = 3600 * MICRO
 _FINAL: Final = 1 << 20
 _LEFT_OUT: Final = f'{{"{LEFT_OUT}"'
@@ -125,7 +127,9 @@ def _record(changes: Changes, record: JobRecord, at: int, hide: Hide | None) -> 
     if record.tags:
         set_tags(changes, row, record.tags)
     if record.after:
-        row.waits_for = _encode(record.after).decode()
+        set_links(changes, row, record.after)
+    if record.trace:
+        row.trace = trace_id(record.trace) or row.trace
     _show_call(row, record, hide)
     if row.progress is not None and state == "succeeded":
         row.progress = 1.0
@@ -345,6 +349,13 @@ def set_tags(changes: Changes, row: JobRow, tags: dict[str, str]) -> None:
     if row.tags != text:
         changes.tags += [(clean(name, 200), clean(value, 500), row.created_at, row.id) for name, value in tags.items()]
     row.tags = text
+
+
+def set_links(changes: Changes, row: JobRow, parents: Sequence[str]) -> None:
+    """Say which jobs a job waits for, unless that is known: a record has no more than the first hundred of them."""
+    if row.waits_for is None:
+        row.waits_for = _encode(parents).decode()
+        changes.links += [(clean(parent, 200), row.id) for parent in dict.fromkeys(parents[:MAX_LINKS])]
 
 
 def called_with(task: str, text: str, known: str | None, hide: Hide | None) -> str:

@@ -16,10 +16,21 @@ from sqlalchemy import select
 
 from naq import clock
 from naq.backends.base import Backend
-from naq.codec.headers import read_tags
+from naq.codec.headers import TRACEPARENT, read_tags, trace_id
 from naq.codec.peek import peek
 from naq.job import JobSpec, JobState
-from naq.server.ingest.fold import Hide, archive, called_with, clean, hold_parent, introduce, rank, set_tags, start_row
+from naq.server.ingest.fold import (
+    Hide,
+    archive,
+    called_with,
+    clean,
+    hold_parent,
+    introduce,
+    rank,
+    set_links,
+    set_tags,
+    start_row,
+)
 from naq.server.ingest.ids import made_at, schedule_of
 from naq.server.ingest.reader import REFUSED
 from naq.server.store import Store
@@ -175,7 +186,10 @@ def fold_waiting(changes: Changes, spec: JobSpec, now: int, *, hide: Hide | None
     row.schedule = schedule_of(spec.id)
     row.expires_at = micros(said.expires_at) if said.expires_at and said.expires_at < 1e11 else None
     row.limits = _encode(said.limits).decode() if said.limits else None
-    row.waits_for = _encode(said.waits_for).decode() if said.waits_for else row.waits_for
+    if said.waits_for:
+        set_links(changes, row, said.waits_for)
+    if spec.headers:
+        row.trace = trace_id(spec.headers.get(TRACEPARENT, "")) or row.trace
     if found := read_tags(spec.headers):
         set_tags(changes, row, found)
     hold_parent(changes, row, said.parent, said.root)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 Field = Literal[
     "id", "task", "queue", "priority", "state", "worker", "parent_id", "root_id", "schedule", "key", "fingerprint",
-    "error_type",
+    "error_type", "trace",
 ]  # fmt: skip
 Measure = Literal[
     "created_at", "started_at", "finished_at", "run_at", "due_at", "duration_us", "wait_us", "attempt", "run"
@@ -74,6 +74,18 @@ class At(Struct, frozen=True):
     negated: bool = False
 
 
+class Than(Struct, frozen=True):
+    """The number at `path` in the JSON of `document` keeps to all of `bounds`; what is no number never does.
+
+    Numbers of a bound are as they are written in JSON. Otherwise as `At`.
+    """
+
+    document: Document
+    path: tuple[str, ...]
+    bounds: tuple[tuple[Literal[">", ">=", "<", "<="], str], ...]
+    negated: bool = False
+
+
 class Absent(Struct, frozen=True):
     """`field` has no value; one, where `negated`."""
 
@@ -88,7 +100,7 @@ class Every(Struct, frozen=True):
     negated: bool = False
 
 
-Condition = Among | Between | Begins | Contains | Tagged | At | Absent | Every
+Condition = Among | Between | Begins | Contains | Tagged | At | Than | Absent | Every
 Sort = Literal["created_at", "started_at", "finished_at", "duration_us"]
 
 

@@ -51,6 +51,7 @@ class JobRow(Struct, gc=False):
     rank: int = 0
     ranked_at: int = 0
     updated_at: int = 0
+    trace: str | None = None
 
 
 class JobListed(Struct, frozen=True, kw_only=True):
@@ -84,6 +85,7 @@ class JobListed(Struct, frozen=True, kw_only=True):
     progress: float | None
     progress_text: str | None
     updated_at: int
+    trace: str | None
 
 
 class AttemptRow(Struct, gc=False):

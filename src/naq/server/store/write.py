@@ -22,6 +22,7 @@ from naq.server.store.tables import (
     events,
     invalid,
     jobs,
+    links,
     logs,
     rollups,
     tags,
@@ -43,7 +44,8 @@ _SEEN_ERROR: Final = (
     f" message = CASE WHEN {_LATER} THEN excluded.message ELSE errors.message END,"
     f" detail = CASE WHEN {_LATER} THEN excluded.detail ELSE errors.detail END,"
     " state = CASE WHEN errors.state = 'resolved' AND excluded.last_at > errors.decided_at THEN 'regressed'"
-    " WHEN errors.state = 'ignored' AND excluded.last_at > errors.ignored_until THEN 'open' ELSE errors.state END,"
+    " WHEN errors.state = 'ignored' AND (excluded.last_at > errors.ignored_until"
+    " OR errors.count + excluded.count > errors.ignored_count) THEN 'open' ELSE errors.state END,"
     f" last_at = CASE WHEN {_LATER} THEN excluded.last_at ELSE errors.last_at END"
 )
 
@@ -95,6 +97,7 @@ async def _all(connection: AsyncConnection, changes: Changes) -> None:
     await bulk.insert(connection, logs, LogRow.__struct_fields__, changes.logs, same)
     await bulk.insert(connection, events, EventRow.__struct_fields__, changes.events, same)
     await bulk.insert(connection, tags, ("name", "value", "created_at", "job_id"), changes.tags, same)
+    await bulk.insert(connection, links, ("parent_id", "job_id"), changes.links, same)
     if changes.invalid:
         rows = [dict(zip(InvalidRow.__struct_fields__, astuple(row), strict=True)) for row in changes.invalid]
         await connection.execute(invalid.insert(), rows)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, literal
+from sqlalchemy import ColumnElement, Numeric, Text, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
@@ -13,6 +14,10 @@ from sqlalchemy.sql.expression import FunctionElement
 #: What PostgreSQL cannot unescape anywhere in a text: it is not looked into then.
 _UNREADABLE: Final = r"\\u(0000|[dD][89a-fA-F])"
 _CUT: Final = "…"  # at the end of what was too long to be stored whole
+
+
+#: A number as JSON has it, which PostgreSQL takes however large it is; one with a longer exponent has no value.
+_NUMBER: Final = r"^-?[0-9]{1,255}(\.[0-9]{1,255})?([eE][-+]?[0-9]{1,3})?$"
 
 
 class _JsonAt(FunctionElement[str]):
@@ -29,8 +34,24 @@ def json_at(column: ColumnElement[Any], path: Sequence[str]) -> ColumnElement[st
         column: of JSON text.
         path: names, of letters, digits, ``_`` and ``-``; those of digits alone count from 0 in an array.
     """
-    steps = "".join(f"[{step}]" if step.isdecimal() else f'."{step}"' for step in path)
-    return _JsonAt(column, literal("$" + steps), literal("{" + ",".join(path) + "}"))
+    return _JsonAt(column, literal(_sqlite_path(path)), literal("{" + ",".join(path) + "}"))
+
+
+def _sqlite_path(path: Sequence[str]) -> str:
+    return "$" + "".join(f"[{step}]" if step.isdecimal() else f'."{step}"' for step in path)
+
+
+class _NumberAt(FunctionElement[Decimal]):
+    """The number at a path in a column."""
+
+    type = Numeric()
+    inherit_cache = True
+
+
+def number_at(column: ColumnElement[Any], path: Sequence[str]) -> ColumnElement[Decimal]:
+    """The number that lies at `path`; NULL where nothing does, or something else. Otherwise as `json_at`."""
+    lies = json_at(column, path)
+    return _NumberAt(column, literal(_sqlite_path(path)), lies)
 
 
 @compiles(_JsonAt)
@@ -44,3 +65,17 @@ def _of_postgresql(element: _JsonAt, compiler: SQLCompiler, **how: Any) -> str:
     column, _, path = (compiler.process(clause, **how) for clause in element.clauses)
     readable = f"right({column}, 1) <> '{_CUT}' AND {column} !~ '{_UNREADABLE}'"
     return f"CASE WHEN {readable} THEN ({column}::json #> CAST({path} AS text[]))::text END"
+
+
+@compiles(_NumberAt)
+def _number_of_sqlite(element: _NumberAt, compiler: SQLCompiler, **how: Any) -> str:
+    column, path, _ = (compiler.process(clause, **how) for clause in element.clauses)
+    # Inside AND, what is no JSON would be looked into all the same: SQLite goes on only where a CASE lets it.
+    kind = f"CASE WHEN json_valid({column}) THEN json_type({column}, {path}) END"
+    return f"CASE WHEN {kind} IN ('integer', 'real') THEN CAST({column} -> {path} AS NUMERIC) END"
+
+
+@compiles(_NumberAt, "postgresql")
+def _number_of_postgresql(element: _NumberAt, compiler: SQLCompiler, **how: Any) -> str:
+    _, _, lies = (compiler.process(clause, **how) for clause in element.clauses)
+    return f"CASE WHEN {lies} ~ '{_NUMBER}' THEN CAST({lies} AS numeric) END"

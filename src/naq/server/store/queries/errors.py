@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, func, select, tuple_, update
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.queries.build import build
 from naq.server.store.rows import InvalidRow
-from naq.server.store.tables import error_hours, errors, invalid
+from naq.server.store.tables import attempts, error_hours, errors, invalid, jobs
 
 ErrorState = Literal["open", "resolved", "ignored", "regressed"]
 
@@ -31,6 +31,8 @@ class ErrorGroup(Struct, frozen=True, kw_only=True):
     note: str
     decided_at: int | None
     ignored_until: int | None
+    ignored_count: int | None
+    resolved_in: str | None
 
 
 class InvalidEvent(InvalidRow, frozen=True, kw_only=True):
@@ -86,14 +88,39 @@ async def decide(
     at: int,
     note: str = "",
     until: int | None = None,
+    times: int | None = None,
 ) -> bool:
     """What a person says of a group (a connection of `Store.writing`); False if there is none.
 
-    A resolved one that comes again is ``regressed``; an ignored one is open again when it comes after `until`.
+    A resolved one that comes again is ``regressed``; an ignored one is open again when it comes after `until`, or more
+    than `times` more.
     """
     values: dict[str, Any] = {"state": state, "decided_at": at, "note": note, "ignored_until": until}
+    values |= {"ignored_count": None if times is None else errors.c.count + times, "resolved_in": None}
     done = await connection.execute(update(errors).where(errors.c.fingerprint == fingerprint).values(values))
     return done.rowcount > 0
+
+
+class Failed(NamedTuple):
+    """An attempt that failed with an error."""
+
+    job_id: str
+    queue: str
+    worker: str
+    attempt: int
+
+
+async def newest(connection: AsyncConnection, fingerprint: str, *, most: int) -> list[Failed]:
+    """The newest attempts that failed so, `most` at most."""
+    some = (
+        select(attempts.c.job_id, attempts.c.worker, attempts.c.attempt, attempts.c.ended_at)
+        .where(attempts.c.fingerprint == fingerprint)
+        .order_by(attempts.c.ended_at.desc())
+        .limit(most)
+        .subquery("some")
+    )
+    asked = select(some.c.job_id, jobs.c.queue, some.c.worker, some.c.attempt).join(jobs, jobs.c.id == some.c.job_id)
+    return [Failed(*row) for row in await connection.execute(asked)]
 
 
 async def find_invalid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -34,7 +35,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
         before: where the page before this one ends; None: this is the first.
     """
 
-    jobs: list[JobListed]
+    jobs: Sequence[JobListed | JobRow]
     after: tuple[int, str] | None
     before: tuple[int, str] | None
 
@@ -46,11 +47,11 @@ class Counted(NamedTuple):
     whole: bool
 
 
-async def find(connection: AsyncConnection, query: JobQuery) -> JobPage:
-    """A page of jobs, however far back, at the cost of a page."""
+async def find(connection: AsyncConnection, query: JobQuery, *, whole: bool = False) -> JobPage:
+    """A page of jobs, however far back, at the cost of a page; `whole`: with all that is kept of each."""
     made = plan.make_plan(query)
-    found = await connection.execute(plan.page(made, query, _LISTED))
-    rows = [build(JobListed, row) for row in found.mappings()]
+    found = await connection.execute(plan.page(made, query, list(jobs.c) if whole else _LISTED))
+    rows = [build(JobRow if whole else JobListed, row) for row in found.mappings()]
     further = len(rows) > query.limit
     rows = rows[: query.limit]
     edge = (_key(rows[-1], query), rows[-1].id) if rows and further else None
@@ -98,13 +99,13 @@ async def get_attempts(connection: AsyncConnection, job_id: str, *, limit: int =
     return rows
 
 
-async def children(connection: AsyncConnection, job_id: str, *, limit: int = MOST) -> list[JobListed]:
+async def children(connection: AsyncConnection, job_id: str, *, limit: int = MOST) -> Sequence[JobListed | JobRow]:
     """The jobs that a job enqueued, the first one first."""
     query = JobQuery(conditions=(Among("parent_id", (job_id,)),), descending=False, limit=limit)
     return (await find(connection, query)).jobs
 
 
-async def tree(connection: AsyncConnection, root_id: str, *, limit: int = MOST) -> list[JobListed]:
+async def tree(connection: AsyncConnection, root_id: str, *, limit: int = MOST) -> Sequence[JobListed | JobRow]:
     """All that came of a job, itself first; of large trees the first `limit`."""
     query = JobQuery(conditions=(Among("root_id", (root_id,)),), descending=False, limit=limit)
     top = await find(connection, JobQuery(conditions=(Among("id", (root_id,)),), limit=1))
@@ -142,5 +143,5 @@ async def count_states(
     return {state: Counted(fit.get(state, 0), whole) for state in STATES}
 
 
-def _key(row: JobListed, query: JobQuery) -> int:
+def _key(row: JobListed | JobRow, query: JobQuery) -> int:
     return int(getattr(row, query.sort))

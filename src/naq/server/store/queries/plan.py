@@ -11,7 +11,22 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select, true, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Numeric,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.sql.selectable import Subquery
 
 from naq.server.store.conditions import (
@@ -26,13 +41,22 @@ from naq.server.store.conditions import (
     JobQuery,
     Measure,
     Tagged,
+    Than,
 )
-from naq.server.store.queries.documents import json_at
+from naq.server.store.queries.documents import json_at, number_at
 from naq.server.store.tables import STATES, jobs, tags
 
 SCAN: Final = 5_000  # rows that one page sifts at most: some 20 ms on SQLite
 MOST_BRANCHES: Final = 60  # of a page; each costs a descent of an index, some 20 µs
-_SINGLE: Final = ("root_id", "parent_id", "fingerprint", "key", "schedule", "worker")  # have an index by created_at
+_SINGLE: Final = (
+    "root_id",
+    "parent_id",
+    "fingerprint",
+    "key",
+    "schedule",
+    "trace",
+    "worker",
+)  # have an index by created_at
 
 
 class Plan(NamedTuple):
@@ -176,6 +200,10 @@ def _sift(condition: Condition) -> ColumnElement[bool]:
             lies = json_at(jobs.c[document], path)
             found = func.substr(lies, 1, len(values[0])) == values[0] if begins else lies.in_(values)
             return or_(lies.is_(None), not_(found)) if condition.negated else found
+        case Than(document, path, bounds):
+            number = number_at(jobs.c[document], path)
+            found = and_(*(number.op(sign)(cast(literal(bound), Numeric())) for sign, bound in bounds))
+            return or_(number.is_(None), not_(found)) if condition.negated else found
         case Absent(field):
             found = jobs.c[field].is_(None)
         case Among(field, values):

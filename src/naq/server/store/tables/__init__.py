@@ -6,9 +6,10 @@ from naq.server.store.tables.attempts import attempts
 from naq.server.store.tables.base import metadata
 from naq.server.store.tables.cursors import cursors
 from naq.server.store.tables.errors import error_hours, errors, invalid
-from naq.server.store.tables.jobs import FINAL_STATES, STATES, jobs, tags
+from naq.server.store.tables.jobs import FINAL_STATES, STATES, jobs, links, tags
 from naq.server.store.tables.logs import events, logs
 from naq.server.store.tables.rollups import durations, rollups
+from naq.server.store.tables.views import views
 from naq.server.store.tables.workers import depths, queues, tasks, workers
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "invalid",
     "jobs",
     "leases",
+    "links",
     "logs",
     "metadata",
     "queues",
@@ -39,5 +41,6 @@ __all__ = [
     "tags",
     "tasks",
     "tokens",
+    "views",
     "workers",
 ]

@@ -24,6 +24,8 @@ errors: Final = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("decided_at", BigInteger, doc="when a person resolved or ignored it"),
     Column("ignored_until", BigInteger),
+    Column("ignored_count", BigInteger, doc="it is open again when it came more often than that"),
+    Column("resolved_in", Text, doc="JSON array: the versions in which it may still come; NULL: in none"),
     CheckConstraint("state IN ('open', 'resolved', 'ignored', 'regressed')", name="state"),
     Index("ix_errors_last", "last_at", "fingerprint"),
     Index("ix_errors_state", "state", "last_at", "fingerprint"),

@@ -55,6 +55,7 @@ jobs: Final = Table(
     Column("rank", BigInteger, nullable=False, server_default="0", doc="run, final, attempt: what is newer wins"),
     Column("ranked_at", BigInteger, nullable=False, server_default="0", doc="of the same rank the later one"),
     Column("updated_at", BigInteger, nullable=False, server_default="0", doc="when this row was last written"),
+    Column("trace", Name, doc="the id of its W3C trace"),
     CheckConstraint(_among("state", STATES), name="state"),
     CheckConstraint(_among("priority", PRIORITIES), name="priority"),
     Index("ix_jobs_created", "created_at", "id", "state"),
@@ -77,6 +78,8 @@ jobs: Final = Table(
           postgresql_where=text("key IS NOT NULL")),
     Index("ix_jobs_fingerprint", "fingerprint", "created_at", "id", sqlite_where=text("fingerprint IS NOT NULL"),
           postgresql_where=text("fingerprint IS NOT NULL")),
+    Index("ix_jobs_trace", "trace", "created_at", "id", sqlite_where=text("trace IS NOT NULL"),
+          postgresql_where=text("trace IS NOT NULL")),
     Index("ix_jobs_worker", "worker", "created_at", "id", sqlite_where=text("worker <> ''"),
           postgresql_where=text("worker <> ''")),
 )  # fmt: skip
@@ -92,3 +95,12 @@ tags: Final = Table(
     Index("ix_tags_job_id", "job_id"),
 )
 """What jobs are tagged with, to find them by it."""
+
+links: Final = Table(
+    "links",
+    metadata,
+    Column("parent_id", Name, primary_key=True, doc="the job that is waited for"),
+    Column("job_id", Name, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, doc="that waits for it"),
+    Index("ix_links_job_id", "job_id"),
+)
+"""Which jobs wait, or waited, for which: the way back of ``jobs.waits_for``."""
