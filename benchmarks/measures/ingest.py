@@ -75,7 +75,7 @@ def _once(folder: Path, broker: str, database: str, count: int) -> Row:
 
 
 def record(n: int) -> JobRecord:
-    """The record of a job like many: a small result, now and then a failure."""
+    """The record of a job like many, as a worker writes it: what it was called with, a small result, or a failure."""
     now = time.time()
     failed = n % FAILED == 0
     frames = [Frame("/app/shop.py", 10 + k, f"step{k}", "raise") for k in range(6)]
@@ -83,6 +83,7 @@ def record(n: int) -> JobRecord:
     return JobRecord(
         id=new_id(), state=JobState.FAILED if failed else JobState.SUCCEEDED, queue=f"q{n % 4}",
         task=f"shop.task{n % 40}", result=None if failed else msgspec.Raw(b'{"ok":true,"rows":%d}' % n),
+        arguments=msgspec.Raw(b'{"args":[%d],"kwargs":{"to":"customer%d@example.org"}}' % (n, n)),
         errors=[error] if failed else [], worker="host-1234-abcdef", enqueued_at=now - 1, started_at=now - 0.5,
         finished_at=now,
     )  # fmt: skip

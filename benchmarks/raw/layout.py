@@ -9,8 +9,9 @@ JOBS, RECORDS, CONSUMER = "RAW_JOBS", "RAW_RECORDS", "raw"
 JOB_SUBJECT, RECORD_SUBJECT = "raw.j", "raw.r"
 JOB = b'{"v":1,"task":"job","args":[%d],"at":1763800000.123456}'
 RECORD = (
-    b'{"v":1,"task":"job","state":"succeeded","attempt":1,"enqueued_at":1763800000.123456,'
-    b'"started_at":1763800000.123456,"finished_at":1763800000.123456,"worker":"bench","result":%d}'
+    b'{"id":"01KATB3V40000000000000000A","state":"succeeded","task":"job","result":%d,"arguments":{"args":[%d],"kwargs":{}},'
+    b'"worker":"host-1234-abcdef","enqueued_at":1763800000.123456,"started_at":1763800000.123456,'
+    b'"finished_at":1763800000.123456}'
 )
 BATCH = 500  # messages a fetch, and publishes in flight
 

@@ -34,7 +34,7 @@ async def awaited(js: JetStreamContext) -> None:
         for message in messages:
             index = job_index(message.data)
             mark(index)
-            await js.publish(f"{RECORD_SUBJECT}.{index}", RECORD % index)
+            await js.publish(f"{RECORD_SUBJECT}.{index}", RECORD % (index, index))
             await message.ack()
 
 
@@ -65,7 +65,7 @@ async def pipelined(js: JetStreamContext, client: nats.NATS) -> None:
             for message in messages:
                 index = job_index(message.data)
                 mark(index)
-                await pipeline.publish(f"{RECORD_SUBJECT}.{index}", RECORD % index)
+                await pipeline.publish(f"{RECORD_SUBJECT}.{index}", RECORD % (index, index))
             if before is not None:
                 await before
             before = group.create_task(acknowledge(messages))
