@@ -81,14 +81,10 @@ def _of_server(core: Core, rule: Rule) -> Reading | None:
 
 async def _ages(connection: AsyncConnection, rule: Rule, broker: Broker) -> Reading:
     """How long the oldest queued job of each queue has waited."""
-    now, found = micros(clock.now()), dict[str, float]()
-    for queue in broker.queues:
-        if not queue.queued or queue.paused or rule.target not in {"", queue.queue}:
-            continue
-        oldest = await waiting_since(connection, now, queue=queue.queue)
-        if oldest is not None:
-            found[queue.queue] = max(0, now - oldest) / MICRO
-    return found
+    now = micros(clock.now())
+    asked = [one.queue for one in broker.queues if one.queued and not one.paused and rule.target in {"", one.queue}]
+    oldest = await waiting_since(connection, now, asked)
+    return {queue: max(0, now - since) / MICRO for queue, since in oldest.items()}
 
 
 def _of_broker(rule: Rule, broker: Broker) -> Iterable[tuple[str, float]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Query, Request
 
 from naq.server.api.gate import core_of
-from naq.server.api.job_views import ms
+from naq.server.api.job_views import ms, parsed
 from naq.server.api.jobs import FilterText
 from naq.server.api.lists import total
 from naq.server.api.models import Model, Moment, Total, at
@@ -74,12 +74,12 @@ async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # no
     wanted = read_filter(filter, most=core.settings.filter_terms).conditions
     async with core.reading() as connection:
         some = await sample.newest(connection, wanted)
-        tags = await sample.tagged(connection, wanted, most=TOP)
-    found: dict[str, list[FacetValue]] = {}
-    for key, field in _FACETS.items():
-        values = Counter(value for row in some.jobs if (value := getattr(row, field)))
-        found[key] = [FacetValue(value=value, count=count) for value, count in values.most_common(TOP)]
-    found["tag"] = [FacetValue(value=f"{name}={value}", count=count) for name, value, count in tags]
+    counts = {key: Counter(value for row in some.jobs if (value := getattr(row, field)))
+              for key, field in _FACETS.items()}  # fmt: skip
+    counts["tag"] = Counter(
+        f"{name}={value}" for row in some.jobs if row.tags for name, value in parsed(row.tags, {}).items()
+    )
+    found = {key: [FacetValue(value=value, count=count) for value, count in _top(each)] for key, each in counts.items()}
     return Facets(counted=total(len(some.jobs), sample.MOST, whole=some.whole), facets=found)
 
 
@@ -112,6 +112,11 @@ async def suggest_filter(
     async with core.reading() as connection:
         at_, items = await suggest(connection, q, most=TOP)
     return Suggestions(at=at_, items=items)
+
+
+def _top(counted: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent, those of the same number by name."""
+    return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
 
 
 def _by_time(counted: Total, rows: list[Sampled], field: str) -> Histogram:

@@ -13,12 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.conditions import Condition, JobQuery
 from naq.server.store.queries import plan
-from naq.server.store.queries.build import build
 from naq.server.store.tables import jobs, tags
 
 
-class Sampled(Struct, frozen=True, kw_only=True):
-    """A job, as far as it is counted. Times in microseconds."""
+class Sampled(Struct, frozen=True, gc=False):
+    """A job, as far as it is counted. Times in microseconds; `tags` is a JSON object, or None."""
 
     id: str
     created_at: int
@@ -31,6 +30,7 @@ class Sampled(Struct, frozen=True, kw_only=True):
     error_type: str | None
     duration_us: int | None
     wait_us: int | None
+    tags: str | None
 
 
 MOST: Final = 2_000  # jobs that are counted: some 20 ms, and enough for shares to within two percent
@@ -48,23 +48,11 @@ async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...])
     """The newest jobs that fit, `MOST` at most; where no index serves the conditions, of as many as a page sifts."""
     query = JobQuery(conditions=conditions, limit=MOST - 1)
     made = plan.make_plan(query)
-    found = [build(Sampled, row) for row in (await connection.execute(plan.page(made, query, _COLUMNS))).mappings()]
+    found = [Sampled(*row) for row in await connection.execute(plan.page(made, query, _COLUMNS))]
     whole = len(found) < MOST
     if whole and made.residual:
         whole = (await connection.execute(plan.frontier(made, query))).one_or_none() is None
     return Sample(found, whole)
-
-
-async def tagged(
-    connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int
-) -> list[tuple[str, str, int]]:
-    """The tags that most of the newest jobs that fit have: name, value, and how many."""
-    query = JobQuery(conditions=conditions, limit=MOST - 1)
-    some = plan.page(plan.make_plan(query), query, [jobs.c.id]).subquery("some")
-    count = func.count().label("count")
-    asked = select(tags.c.name, tags.c.value, count).join(some, some.c.id == tags.c.job_id)
-    asked = asked.group_by(tags.c.name, tags.c.value).order_by(count.desc(), tags.c.name, tags.c.value).limit(most)
-    return [(str(name), str(value), int(n)) for name, value, n in await connection.execute(asked)]
 
 
 async def arguments(connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int) -> list[str]:
