@@ -74,6 +74,56 @@ def test_what_fails_is_run_again_what_waits_runs_now_and_what_has_ended_is_delet
     assert (entry["after"]["action"], entry["after"]["total"], entry["target"]) == ("delete", 4, gone["id"])
 
 
+def test_what_waits_gets_another_priority_queue_and_tags(client: httpx.Client) -> None:
+    enqueue(client, 4, "change")
+    enqueue(client, 2, "change-line", task="shop.ship", args=[{"id": 1, "to": {"city": "Bern"}}], queue="nobody",
+            delay_ms=None)  # fmt: skip
+    ran = enqueue(client, 1, "change-ran", delay_ms=None)
+    eventually(lambda: matching(client, "tag:bulk=change-ran state:succeeded") == 1)
+
+    def act(action: str, text: str, **options: Any) -> Any:
+        return done(client, client.post(BULK, json={"action": action, "filter": text, **options}))
+
+    urgent = act("set_priority", "tag:bulk=change", priority="high")
+    assert (urgent["done"], urgent["options"]) == (4, {"priority": "high"})
+    assert act("set_priority", "tag:bulk=change-line", priority="high")["done"] == 2
+    ended = act("set_priority", "tag:bulk=change-ran", priority="high")
+    assert (ended["skipped"], ended["skips"]) == (1, {"it is succeeded": 1})
+    for tag, count in (("change", 4), ("change-line", 2)):
+        eventually(lambda tag=tag, count=count: matching(client, f"tag:bulk={tag} priority:high") == count, tag)
+    again = act("set_priority", "tag:bulk=change", priority="high")
+    assert (again["done"], again["skips"]) == (0, {"it has that priority": 4})
+
+    moved = act("move", "tag:bulk=change-line", queue="elsewhere")
+    assert moved["done"] == 2
+    eventually(lambda: matching(client, "queue:elsewhere tag:bulk=change-line state:queued") == 2, "they are there")
+    tagged = act("add_tags", "tag:bulk=change", tags={"by": "ann"})
+    assert tagged["done"] == 4
+    eventually(lambda: matching(client, "tag:by=ann tag:bulk=change") == 4, "they carry it")
+    both = done(client, client.post(BULK, json={"action": "move", "ids": [*ran, "none"], "queue": "elsewhere"}))
+    assert both["skips"] == {"it does not wait any more, or a worker has it": 2}
+
+
+def test_an_action_is_told_what_it_needs_and_nothing_else(client: httpx.Client) -> None:
+    for body, pointer in (
+        ({"action": "move"}, "/queue"), ({"action": "cancel", "queue": "x"}, "/queue"),
+        ({"action": "set_priority", "tags": {"a": "b"}, "priority": "low"}, "/tags"),
+        ({"action": "cancel", "rate": 1, "spread_s": 5}, "/spread_s"),
+    ):  # fmt: skip
+        answer = client.post(BULK, json={"filter": "tag:bulk=none", **body})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer), body
+
+
+def test_an_action_is_spread_over_a_time(client: httpx.Client) -> None:
+    enqueue(client, 5, "spread")
+    begun = client.post(BULK, json={"action": "cancel", "filter": "tag:bulk=spread", "spread_s": 1000})
+    url = begun.headers["Location"]
+    eventually(lambda: client.get(url).json()["done"] == 1, "the first one")
+    assert client.post(f"{url}/abort").json()["outcome"] == "aborted"
+    assert client.get(url).json()["done"] == 1
+    assert matching(client, "tag:bulk=spread state:scheduled") == 4
+
+
 def test_jobs_that_come_later_are_left_alone(client: httpx.Client) -> None:
     enqueue(client, 6, "frozen")
     begun = client.post(BULK, json={"action": "cancel", "filter": "tag:bulk=frozen state:scheduled", "rate": 4})

@@ -23,6 +23,33 @@ def enqueue(client: httpx.Client, task: str = "shop.add", **body: Any) -> str:
     return answer.json()["id"]
 
 
+def test_a_task_is_paused_and_resumed_while_others_of_its_queue_go_on(client: httpx.Client) -> None:
+    def task() -> Any:
+        return client.get("/api/v1/tasks/shop.guard").json()
+
+    eventually(lambda: task().get("served"))
+    done = client.post("/api/v1/tasks/shop.guard/pause", json={"note": "wrong passwords"})
+    assert done.json()["done"] is True
+    try:
+        shown = task()
+        assert (shown["paused"], shown["note"]) == (True, "wrong passwords")
+        assert shown["paused_by"] and shown["paused_at"]
+        assert [one["name"] for one in client.get("/api/v1/tasks").json()["items"] if one["paused"]] == ["shop.guard"]
+        held = enqueue(client, "shop.guard", args=[2, "abc"])
+        other = enqueue(client, args=[1])
+        assert client.get(f"/api/v1/jobs/{other}/result", params={"wait": "30s"}).json()["state"] == "succeeded"
+        why = eventually(lambda: client.get(f"/api/v1/jobs/{held}/why").json())
+        assert (why["cause"], why["command"]) == ("task paused", "naq tasks resume shop.guard")
+        assert client.post("/api/v1/tasks/shop.guard/pause").json()["done"] is False
+    finally:
+        done = client.post("/api/v1/tasks/shop.guard/resume")
+    assert done.json()["done"] is True
+    assert task()["paused"] is False
+    assert client.get(f"/api/v1/jobs/{held}/result", params={"wait": "30s"}).json()["state"] == "succeeded"
+    unknown = client.post("/api/v1/tasks/shop.gaurd/pause")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+
 def test_a_task_says_what_it_is_called_with(client: httpx.Client) -> None:
     task = eventually(lambda: client.get("/api/v1/tasks/shop.add").json().get("arguments") and client.get(
         "/api/v1/tasks/shop.add").json())  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,14 @@ class AmendsWithoutLooking(Mutant):
             if await super().amend(now, changed):
                 return True
         return False
+
+
+class AmendsManyUnseen(Mutant):
+    """Of many at once the last one wins, whatever it has seen."""
+
+    async def amend_many(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        there = await self.specs([seen.id for seen, _ in jobs])
+        return await super().amend_many([(there.get(seen.id, seen), changed) for seen, changed in jobs])
 
 
 class KeepsTheOldTimer(Mutant):
@@ -69,6 +77,7 @@ class ChangesWhatRuns(KeepsItsPlace):
         (KeepsItsPlace, conformance.TestAmend.test_in_line),
         (KeepsItsPlace, conformance.TestAmend.test_in_line_and_given_a_time),
         (ChangesWhatRuns, conformance.TestAmend.test_a_job_that_does_not_wait),
+        (AmendsManyUnseen, conformance.TestAmend.test_many_at_once),
         (AmendsWithoutLooking, conformance.TestAmend.test_one_of_many_wins),
         (KeepsTheOldTimer, conformance.TestAmend.test_its_earlier_time_is_void),
         (ForgetsWhoWaits, conformance.TestAmend.test_a_blocked_job),

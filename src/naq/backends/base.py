@@ -203,6 +203,16 @@ class JobAdmin(Protocol):
         """
         ...
 
+    async def amend_many(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """As `amend`, for each pair of as it is stored and as it shall be; whether this call did it, for each.
+
+        A queue is held still once for many of its jobs. Of a call that is broken off, some are changed.
+
+        Raises:
+            ConfigurationError, PayloadTooLarge: one of them may not be so; nothing was changed.
+        """
+        ...
+
     async def move(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
         """Jobs that wait (queued, scheduled, retrying, blocked) -> the same state in another queue, behind those there.
 

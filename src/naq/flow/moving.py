@@ -48,7 +48,7 @@ async def move(
     while True:
         before = moved
         async for page in _pages(backend, queue, task):
-            pairs = [(spec, changed) for spec in page if (changed := _changed(spec, to, config, stuck)) is not None]
+            pairs = [(spec, changed) for spec in page if (changed := _moved(spec, to, config, stuck)) is not None]
             while pairs:
                 size = PAGE if limit is None else min(limit - moved, PAGE)
                 part, pairs = pairs[:size], pairs[size:]
@@ -71,17 +71,27 @@ async def _pages(backend: Flow, queue: str, task: str) -> AsyncIterator[list[Job
         yield [spec for _, spec in page if not task or fnmatchcase(peek(spec.payload).task, task)]
 
 
-def _changed(spec: JobSpec, to: str, config: Config, stuck: set[str]) -> JobSpec | None:
+def _moved(spec: JobSpec, to: str, config: Config, stuck: set[str]) -> JobSpec | None:
     """`spec` as it is to be stored in the queue `to`; None where it has to stay."""
+    try:
+        return moved_job(spec, to, config)
+    except SerializationError as error:
+        if spec.id not in stuck:
+            stuck.add(spec.id)
+            log.warning("job %s stays in queue %s: %s", spec.id, spec.queue, error)
+        return None
+
+
+def moved_job(spec: JobSpec, to: str, config: Config) -> JobSpec:
+    """`spec` as it is to be stored in the queue `to`.
+
+    Raises:
+        SerializationError: it cannot be sealed anew for its place there.
+        ConfigurationError: it is sealed, and the keys are not here.
+    """
     seal, payload = seal_for(config), spec.payload
     if seal is not None:
-        try:
-            payload = seal.move_job(payload, job_id=spec.id, queue=spec.queue, to=to, limit=config.max_payload)
-        except SerializationError as error:
-            if spec.id not in stuck:
-                stuck.add(spec.id)
-                log.warning("job %s stays in queue %s: %s", spec.id, spec.queue, error)
-            return None
+        payload = seal.move_job(payload, job_id=spec.id, queue=spec.queue, to=to, limit=config.max_payload)
     elif is_sealed(payload):
         raise ConfigurationError(
             f"job {spec.id} is signed or encrypted for its place in queue {spec.queue!r}: moved without the keys, it"

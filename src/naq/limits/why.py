@@ -14,12 +14,12 @@ from naq.job import FINAL, JobRecord, JobState
 from naq.limits import bucket, permits
 from naq.limits.admission import WAITED, ask_group, ask_rate
 from naq.limits.kinds import GROUPS, RATES
-from naq.limits.pauses import note_of
+from naq.limits.pauses import HELD, note_of, paused_tasks, said
 from naq.limits.rates import Rate
 
 Cause = Literal[
-    "ended", "running", "not due", "next attempt", "overdue", "parents", "paused", "no worker", "unknown task",
-    "queue limit", "group", "rate", "busy", "next", "expired",
+    "ended", "running", "not due", "next attempt", "overdue", "parents", "paused", "task paused", "no worker",
+    "unknown task", "queue limit", "group", "rate", "busy", "next", "expired",
 ]  # fmt: skip
 LATE: Final = 10.0  # seconds past its time after which a timer is not just about to fire (a failover takes up to 9)
 NOBODY_KNOWS: Final = "no worker here knows "  # what a worker says that hands back what it cannot run
@@ -141,6 +141,9 @@ def _waiting(record: JobRecord) -> _Found:
     if record.reason.startswith(WAITED):
         cause: Cause = "group" if " of group " in record.reason else "rate"
         return _Found(cause, record.reason, record.run_at, f"naq jobs show {record.id}")
+    if record.reason.startswith(HELD):
+        text = f"{record.reason}; it is looked at again at {_time(record.run_at)}"
+        return _Found("task paused", text, record.run_at, f"naq tasks resume {record.task}")
     if record.reason.startswith(NOBODY_KNOWS):
         return _unknown(f"{record.reason}; it is offered again at {_time(record.run_at)}", record.run_at)
     if record.state is JobState.RETRYING:
@@ -158,6 +161,7 @@ async def _queued(backend: Backend, record: JobRecord) -> _Found:
     return (
         await _paused(backend, stats)
         or _unserved(record, serving)
+        or await _held(backend, record)
         or _full(stats)
         or await _limited(backend, record)
         or _in_line(record, stats, serving)
@@ -168,9 +172,17 @@ async def _paused(backend: Backend, stats: QueueStats) -> _Found | None:
     if not stats.paused:
         return None
     note = await note_of(backend, stats.queue)
-    by = "" if note is None else (f" by {note.by}" if note.by else "") + f" since {_time(note.at)}"
-    why = f" ({note.why})" if note is not None and note.why else ""
-    return _Found("paused", f"queue {stats.queue} is paused{by}{why}", command=f"naq queues resume {stats.queue}")
+    text = f"queue {stats.queue} is paused{said(note)}"
+    return _Found("paused", text, command=f"naq queues resume {stats.queue}")
+
+
+async def _held(backend: Backend, record: JobRecord) -> _Found | None:
+    pause = (await paused_tasks(backend)).get(record.task)
+    if pause is None:
+        return None
+    return _Found(
+        "task paused", f"task {record.task} is paused{said(pause)}", command=f"naq tasks resume {record.task}"
+    )
 
 
 def _unserved(record: JobRecord, serving: list[WorkerInfo]) -> _Found | None:

@@ -7,6 +7,7 @@ form or another language can call it.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import msgspec
 from msgspec import Struct
 
+from naq.backends.base import Entries
 from naq.codec.envelope import JSON
 from naq.codec.parameters import Parameter
 from naq.exceptions import SerializationError
@@ -21,6 +23,8 @@ from naq.job import Priority
 
 if TYPE_CHECKING:
     from naq.task.task import Task
+
+log = logging.getLogger("naq.task")
 
 RunsIn = Literal["event loop", "thread", "process"]
 
@@ -110,6 +114,23 @@ def decode(value: bytes) -> Described:
         return _decode(value)
     except msgspec.MsgspecError as error:
         raise SerializationError(f"this is no description of a task: {error}") from error
+
+
+async def said(backend: Entries) -> dict[str, Described]:
+    """The tasks that workers have described within `record_ttl`, by name; what cannot be read is left out, and logged.
+
+    Raises:
+        NaqConnectionError: the backend cannot be asked.
+    """
+    found: dict[str, Described] = {}
+    for entry in await backend.entries(KIND):
+        try:
+            one = decode(entry.value)
+        except SerializationError as error:
+            log.warning("what a worker said of a task is left out: %s", error)
+        else:
+            found[one.name] = one
+    return found
 
 
 def schema_of(annotation: Any) -> dict[str, Any]:

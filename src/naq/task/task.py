@@ -7,13 +7,14 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
-from naq import clock
+from naq import clock, sync
 from naq.codec.codecs import get_codec
 from naq.codec.streamed import Streamed, is_stream
-from naq.connections import Host
+from naq.connections import Host, on_bridge
 from naq.context import Context
 from naq.exceptions import ConfigurationError
 from naq.handle import Job
+from naq.limits import pauses
 from naq.task.call import Call, send, send_built, send_one, send_one_sync, send_sync
 from naq.task.callbacks import Callbacks, OnComplete, OnFailure, OnRetry, OnStart, Reply
 from naq.task.options import JobOptions, JobSettings, TaskOptions, read_job_options
@@ -204,6 +205,34 @@ class Task(Sender[P, R]):
             return self.versions.add(from_version, func)
 
         return add
+
+    async def pause(self, why: str = "") -> bool:
+        """Let workers start no job of this task until `resume`; what runs goes on. Whether it was not paused before.
+
+        Other tasks of its queue go on (docs/limits.md). `why` is for who asks later: ``naq jobs why`` shows it.
+
+        Raises:
+            NaqConnectionError: the backend cannot be reached; nothing is paused.
+        """
+        return await self._pause(self.host, why)
+
+    def pause_sync(self, why: str = "") -> bool:
+        """`pause` for code without an event loop; safe in threads."""
+        return sync.run("await task.pause()", self._pause, on_bridge(self.host), why)
+
+    async def resume(self) -> bool:
+        """End a pause, whether there was one; jobs that were put back come again within 30 s. Raises as `pause`."""
+        return await self._resume(self.host)
+
+    def resume_sync(self) -> bool:
+        """`resume` for code without an event loop; safe in threads."""
+        return sync.run("await task.resume()", self._resume, on_bridge(self.host))
+
+    async def _pause(self, host: Host, why: str) -> bool:
+        return await pauses.pause_task(await host.connect(), self.name, by=pauses.who(), why=why)
+
+    async def _resume(self, host: Host) -> bool:
+        return await pauses.resume_task(await host.connect(), self.name)
 
     def on_start(self, callback: _Start, /) -> _Start:
         """Call ``callback(context)`` before every attempt; also a decorator, as the four below.

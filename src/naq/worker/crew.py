@@ -36,6 +36,7 @@ from naq.worker.facts import Facts
 from naq.worker.fetcher import Fetcher
 from naq.worker.flights import Flights
 from naq.worker.gather import Gathering
+from naq.worker.holding import Holding
 from naq.worker.hooks import Hooks
 from naq.worker.journal import Journal
 from naq.worker.judge import Judge
@@ -134,10 +135,11 @@ class Crew:
         runner = Runner(self._threads, self._processes)
         self._hooks = Hooks(app, self._threads, at_once=config.concurrency)
         self._limiter = Limiter(backend, worker, lease=config.lease)
+        self._holding = Holding(backend, interval=config.heartbeat_interval)
         self._executor = Executor(
             backend,
             self.flights,
-            Preparation(tasks, rules, Reader(config)),
+            Preparation(tasks, rules, Reader(config), self._holding),
             Gathering(backend, self.flights, config, worker, links=app.wants_links),
             runner,
             Judge(judged),
@@ -170,7 +172,8 @@ class Crew:
             self._fetcher,
             self._journal,
             self._noting,
-            Listener(backend, self.flights, self._executor.interrupt),
+            self._holding,
+            Listener(backend, self.flights, self._executor.interrupt, self._holding),
             self._leading,
             self._handling,
             *([declaring(backend, config, app)] if config.scheduler else ()),
@@ -247,6 +250,7 @@ class Crew:
         context = copy_context()  # the caller's goes on without the ground that jobs stand on
         context.run(set_ground, self._noting)
         self._noting.start()
+        await self._holding.run_once()
         claims = await self._backend.fetch(queues, limit=limit, lease=self._config.lease, wait=0.0)
         for claim in claims:
             context.run(self._executor.start, claim)
@@ -275,6 +279,10 @@ class Crew:
             await self._handling.run_once()
         except NaqException as error:
             log.warning("the event handlers could not be made known: %s; trying again", error)
+        try:
+            await self._holding.run_once()
+        except NaqException as error:
+            log.warning("which tasks are paused is not known yet: %s; trying again", error)
 
     def start(self) -> None:
         """Begin to claim and run jobs. The lifeline must be ready."""

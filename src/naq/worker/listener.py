@@ -9,13 +9,17 @@ from naq.worker.service import Service
 
 
 class Listener(Service):
-    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does."""
+    """Interrupts a running job as soon as its cancellation is signalled; without it the keeper's next round does.
 
-    def __init__(self, signals: Signals, flights: Flights, interrupt: Interrupt) -> None:
+    Likewise has `holding` look at once when a task is paused or resumed.
+    """
+
+    def __init__(self, signals: Signals, flights: Flights, interrupt: Interrupt, holding: Service) -> None:
         super().__init__("listener", interval=1.0)
         self._signals = signals
         self._flights = flights
         self._interrupt = interrupt
+        self._holding = holding
 
     async def run_once(self) -> int:
         """Listen until the signals end; how many were for us."""
@@ -24,6 +28,8 @@ class Listener(Service):
             if signal.kind == "cancel" and (flight := self._flights.get(signal.subject)) is not None:
                 heard += 1
                 self._interrupt(flight, Verdict.CANCEL)
+            elif signal.kind == "pause":
+                self._holding.nudge()
         return heard
 
 

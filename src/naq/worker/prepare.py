@@ -21,6 +21,7 @@ from naq.job import AttemptError, JobState
 from naq.retry import Retry
 from naq.worker.arguments import read_arguments
 from naq.worker.flights import Flight
+from naq.worker.holding import Holding
 from naq.worker.outcome import Discarded, Outcome, Rejected, Released
 from naq.worker.records import final_record
 from naq.worker.tasks import ImportPathRefused, Tasks
@@ -52,10 +53,11 @@ class Rules(Struct, frozen=True, kw_only=True):
 class Preparation:
     """The steps, with what they need: which tasks there are, and which rules hold."""
 
-    def __init__(self, tasks: Tasks, rules: Rules, read: Reader) -> None:
+    def __init__(self, tasks: Tasks, rules: Rules, read: Reader, holding: Holding) -> None:
         self._tasks = tasks
         self._read = read
         self._rules = rules
+        self._holding = holding
         self._unknown = Throttle(UNKNOWN_LOGGED)
 
     def begin(self, flight: Flight) -> Outcome | None:
@@ -96,7 +98,7 @@ class Preparation:
         return Discarded(final_record(flight, self._rules.worker, JobState.FAILED, error=error))
 
     def find_task(self, flight: Flight) -> Outcome | None:
-        """Name -> task. One that nobody here knows goes back and waits; an import path is refused."""
+        """Name -> task. One that nobody here knows, or is paused, goes back and waits; an import path is refused."""
         name = flight.name
         try:
             task = self._tasks.find(name)
@@ -115,6 +117,8 @@ class Preparation:
                     delay,
                 )
             return Released(delay, f"no worker here knows task {name!r}")
+        if (held := self._holding.objection(name)) is not None:
+            return held
         flight.task = task
         envelope = flight.envelope
         if envelope is not None and envelope.version > task.versions.current:

@@ -102,6 +102,13 @@ class AdminPart(SignalPart):
             store.amend(entry, changed)
             return True
 
+    async def amend_many(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """Whatever waits, each with other contents."""
+        config = self._config
+        for seen, changed in jobs:
+            check_amended(seen, changed, max_payload=config.max_payload, max_headers=config.max_headers)
+        return [await self.amend(seen, changed) for seen, changed in jobs]
+
     async def move(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
         """Whatever waits -> the same in another queue."""
         await self._yield()

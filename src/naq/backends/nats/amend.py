@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from naq import clock
 from naq.backends.check import check_amended
 from naq.backends.nats.enqueue import OWN_HEADERS
@@ -27,3 +29,12 @@ class Amend(Exchange):
         # of another priority is a timer elsewhere, and the one here goes in the same step.
         target, schedule = self.placed(changed, clock.now(), timer=True)
         return await self.exchange(place.message, changed, target, schedule)
+
+    async def amend_many(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """Store waiting jobs with other contents, a queue after the other; see `JobAdmin.amend_many`."""
+        self.must_be_open()
+        config = self.config
+        room = int(self.link.server["max_payload"]) - config.max_headers - OWN_HEADERS
+        for seen, changed in jobs:
+            check_amended(seen, changed, max_payload=min(config.max_payload, room), max_headers=config.max_headers)
+        return await self.exchange_queues(jobs)

@@ -29,6 +29,7 @@ from naq.faults import fault
 from naq.job import JobSpec, JobState, Priority
 
 BACK: Final = 5.0  # seconds after which a job goes back in line; many times what a page of them takes
+AT_ONCE: Final = 500  # jobs for which their queue stands still at once: some tenths of a second
 _LOOKED_UP: Final = f"{messages.REPUBLISH}: 1\r\n"  # before it runs: somebody may have cancelled it where it was
 
 Pair = tuple[Place, JobSpec]
@@ -36,6 +37,15 @@ Pair = tuple[Place, JobSpec]
 
 class Exchange(Keyed, Hold):
     """For `amend` and `move`."""
+
+    async def exchange_queues(self, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> list[bool]:
+        """Store jobs of any queues as others, given as they were seen; whether each was."""
+        done: set[str] = set()
+        for queue in dict.fromkeys(seen.queue for seen, _ in jobs):
+            of_it = [job for job in jobs if job[0].queue == queue]
+            for start in range(0, len(of_it), AT_ONCE):
+                done |= await self.exchange_all(queue, of_it[start : start + AT_ONCE])
+        return [seen.id in done for seen, _ in jobs]
 
     async def exchange_all(self, queue: str, jobs: Sequence[tuple[JobSpec, JobSpec]]) -> set[str]:
         """Store jobs of `queue` as others, given as they were seen; the ids of those that were.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import Query, Request, Response
 from pydantic import Field
 
 from naq import clock
-from naq.job import new_id
+from naq.job import Priority, new_id
 from naq.server.access.roles import check
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
@@ -18,7 +19,7 @@ from naq.server.api.models import Done, Given, Model, Moment, Page, Total, at
 from naq.server.api.routes import BROKER, Routes
 from naq.server.bulk import rows
 from naq.server.bulk.rows import BulkRow
-from naq.server.bulk.verbs import VERBS, Action
+from naq.server.bulk.verbs import VERBS, Action, Options
 from naq.server.core import Core
 from naq.server.filters import Filter, read_filter
 from naq.server.names import Id, Token
@@ -31,13 +32,28 @@ routes = Routes("bulk-actions")
 
 
 class NewBulk(Given):
-    """What to do, and to which jobs: by their ids, or all that a filter fits now. `rate`: jobs a second."""
+    """What to do, and to which jobs: by their ids, or all that a filter fits now.
+
+    `rate`: jobs a second; or `spread_s`: the seconds over which it is spread, where it is known how many they are.
+    `set_priority` needs a `priority`, `move` a `queue`, `add_tags` some `tags`.
+    """
 
     action: Action
     filter: Annotated[str | None, Field(min_length=1, max_length=4000, examples=["state:failed queue:mail"])] = None
     ids: Annotated[list[Token] | None, Field(min_length=1, max_length=10_000)] = None
     name: str = Field(default="", max_length=100)
     rate: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    spread_s: Annotated[int | None, Field(ge=1, le=7 * 86_400)] = None
+    priority: Priority | None = None
+    queue: Token | None = None
+    tags: Annotated[dict[Token, Annotated[str, Field(max_length=256)]] | None, Field(min_length=1, max_length=32)] = (
+        None
+    )
+
+    @property
+    def options(self) -> Options:
+        """What the action needs to know."""
+        return Options(priority=self.priority, queue=self.queue, tags=self.tags)
 
 
 class Failure(Model):
@@ -48,7 +64,7 @@ class Failure(Model):
 
 
 class BulkView(Model):
-    """A bulk action and how far it has come."""
+    """A bulk action and how far it has come. `skips`: why jobs were left as they are, and how many for it."""
 
     id: str
     name: str
@@ -56,6 +72,8 @@ class BulkView(Model):
     filter: str
     ids: int | None
     rate: int | None
+    spread_s: int | None
+    options: dict[str, Any]
     state: Literal["running", "finished", "aborted"]
     created_at: Moment | None
     created_by: str
@@ -63,6 +81,7 @@ class BulkView(Model):
     total: Total | None
     done: int
     skipped: int
+    skips: dict[str, int]
     failed: int
     failures: list[Failure]
 
@@ -75,6 +94,7 @@ class BulkView(Model):
         return cls(
             id=row.id, name=row.name, action=row.action, filter=row.filter,
             ids=None if row.ids is None else len(json.loads(row.ids)), rate=row.rate, state=state,
+            spread_s=row.spread_s, options=json.loads(row.options), skips=json.loads(row.skips),
             created_at=at(row.created_at), created_by=row.created_by, finished_at=at(row.finished_at),
             total=None if row.total is None else Total(value=row.total, relation=relation), done=row.done,
             skipped=row.skipped, failed=row.failed, failures=json.loads(row.failures),
@@ -118,6 +138,8 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
     if new.action == "delete":
         check(identity, "admin")
     wanted = _read(core, new)
+    if new.rate is not None and new.spread_s is not None:
+        raise wrong("/spread_s", "give rate or spread_s, not both")
     now = micros(clock.now())
     frozen = (*wanted.conditions, Between("created_at", None, now))
     if new.ids is not None:
@@ -127,9 +149,12 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
             fit = await jobs.count(connection, frozen, cap=core.settings.count_cap)
         # Of a filter that no index serves only some were looked at: how many there are, nobody knows yet.
         expected = fit.value if fit.whole or fit.value >= core.settings.count_cap else None
+    if new.spread_s is not None and (expected is None or (new.ids is None and expected >= core.settings.count_cap)):
+        raise wrong("/spread_s", "nobody knows how many jobs these are: give a rate, or a narrower filter")
     row = BulkRow(
         id=new_id(), name=new.name, action=new.action, filter=wanted.text,
         ids=None if new.ids is None else json.dumps(list(dict.fromkeys(new.ids))), before_at=now, rate=new.rate,
+        spread_s=new.spread_s, options=msgspec.json.encode(new.options).decode(), skips="{}",
         state="running", created_at=now, created_by=identity.name, finished_at=None, total=expected, done=0, skipped=0,
         failed=0, failures="[]", place=None,
     )  # fmt: skip
@@ -140,7 +165,13 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
             await rows.add(connection, row)
         core.bulk.begin(row.id)
         response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/bulk-actions/{row.id}"
-    done = {"action": new.action, "filter": wanted.text, "total": expected, "dry_run": dry_run}
+    done = {
+        "action": new.action,
+        "filter": wanted.text,
+        **json.loads(row.options),
+        "total": expected,
+        "dry_run": dry_run,
+    }
     note(request, target=row.id, after=done)
     return BulkView.of(row, core.settings.count_cap)
 
@@ -204,6 +235,10 @@ def _read(core: Core, new: NewBulk) -> Filter:
         raise wrong("/ids", "give ids or a filter, one of them")
     if new.ids is not None and len(new.ids) > core.settings.bulk_ids:
         raise wrong("/ids", f"more than {core.settings.bulk_ids}: use a filter")
+    needs = VERBS[new.action].needs
+    for name in ("priority", "queue", "tags"):
+        if (getattr(new, name) is None) == (name == needs):
+            raise wrong(f"/{name}", f"{new.action} needs it" if name == needs else f"{new.action} takes none")
     found = read_filter(new.filter or "", most=core.settings.filter_terms, pointer="/filter")
     if new.filter is not None and not found.conditions:
         raise wrong("/filter", "it asks for nothing, and so for everything: say which jobs")

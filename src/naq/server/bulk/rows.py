@@ -24,6 +24,8 @@ class BulkRow(Struct, frozen=True, kw_only=True):
     ids: str | None
     before_at: int
     rate: int | None
+    spread_s: int | None
+    options: str
     state: str
     created_at: int
     created_by: str
@@ -31,9 +33,17 @@ class BulkRow(Struct, frozen=True, kw_only=True):
     total: int | None
     done: int
     skipped: int
+    skips: str
     failed: int
     failures: str
     place: str | None
+
+    @property
+    def pace(self) -> float | None:
+        """Jobs a second; None: as fast as it goes."""
+        if self.rate is not None or self.spread_s is None:
+            return self.rate
+        return max(self.total or 0, 1) / self.spread_s
 
 
 _COLUMNS = [bulk.c[name] for name in BulkRow.__struct_fields__]

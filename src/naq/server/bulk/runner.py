@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct, field
 
 from naq import clock
 from naq.exceptions import NaqException
 from naq.server.bulk import rows
 from naq.server.bulk.rows import BulkRow
-from naq.server.bulk.verbs import VERBS, Verb
+from naq.server.bulk.verbs import VERBS, Doing, Options
 from naq.server.filters import read_filter
 from naq.server.problems import Problem
 from naq.server.store.conditions import Between, JobQuery
@@ -28,9 +32,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("naq.server")
 
 TTL: Final = 30.0  # seconds after which another server takes over from one that died
+KEEP: Final = TTL / 3  # seconds between two words that it is still ours, while it rests
 LOOK: Final = 5.0  # seconds between two looks for what nobody works on
 AGAIN: Final = 1.0  # seconds after a page that could not be done
 Job = tuple[str, str]  # id and state
+
+
+class Did(Struct):
+    """What came of a page: how many were done, how many skipped by reason, and what failed."""
+
+    done: int = 0
+    skips: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, str]] = []
 
 
 class Runner:
@@ -80,26 +93,41 @@ class Runner:
             return False
         found, place = await self._next(row)
         begun = clock.monotonic()
-        counts, failures = await self._act(VERBS[row.action], found)  # pyright: ignore[reportArgumentType]
-        listed: list[Any] = json.loads(row.failures)
-        listed += failures[: max(0, self._core.settings.bulk_errors - len(listed))]
+        did = await self._act(row, found)
         ended = place is None
+        listed: list[Any] = json.loads(row.failures)
+        listed += did.failures[: max(0, self._core.settings.bulk_errors - len(listed))]
+        skips = Counter(json.loads(row.skips)) + did.skips
         values: dict[str, Any] = {
-            "done": row.done + counts[0], "skipped": row.skipped + counts[1], "failed": row.failed + counts[2],
-            "failures": json.dumps(listed), "place": None if place is None else json.dumps(place),
+            "done": row.done + did.done, "skipped": row.skipped + did.skips.total(),
+            "failed": row.failed + len(did.failures), "failures": json.dumps(listed), "skips": json.dumps(skips),
+            "place": None if place is None else json.dumps(place),
         }  # fmt: skip
         async with self._core.writing() as connection:
             aborted = not await rows.lease(connection, bulk_id, self._core.id, ttl=TTL)
             if ended and not aborted:
                 values |= {"state": "finished", "finished_at": micros(clock.now())}
             await rows.save(connection, bulk_id, **values)
-        if row.rate is not None and not ended and not aborted:
-            await asyncio.sleep(max(0.0, len(found) / row.rate - (clock.monotonic() - begun)))
-        return not ended and not aborted
+        if ended or aborted:
+            return False
+        return row.pace is None or await self._rest(bulk_id, len(found) / row.pace - (clock.monotonic() - begun))
+
+    async def _rest(self, bulk_id: str, seconds: float) -> bool:
+        """Let `seconds` pass without letting it go; whether it is still ours, and was not broken off."""
+        until = clock.monotonic() + seconds
+        while (left := until - clock.monotonic()) > KEEP:
+            await asyncio.sleep(KEEP)
+            async with self._core.writing() as connection:
+                if not await rows.lease(connection, bulk_id, self._core.id, ttl=TTL):
+                    return False
+        await asyncio.sleep(max(0.0, left))
+        return True
 
     async def _next(self, row: BulkRow) -> tuple[list[Job], list[Any] | None]:
         """The next jobs, and where those behind them begin."""
-        most = self._core.settings.bulk_page if row.rate is None else min(self._core.settings.bulk_page, row.rate)
+        most = self._core.settings.bulk_page
+        if row.pace is not None:
+            most = min(most, max(1, int(row.pace)))
         place: Any = None if row.place is None else json.loads(row.place)
         if row.ids is not None:
             ids: list[str] = json.loads(row.ids)
@@ -115,30 +143,28 @@ class Runner:
             page_ = await jobs.find(connection, query)
         return [(one.id, one.state) for one in page_.jobs], None if page_.after is None else list(page_.after)
 
-    async def _act(self, verb: Verb, found: list[Job]) -> tuple[tuple[int, int, int], list[dict[str, str]]]:
-        """Do it to each; how many were done, skipped and failed, and what failed."""
-        failures: list[dict[str, str]] = []
-        backend = await self._core.connect()
-        done = skipped = 0
-
-        async def one(job_id: str) -> bool:
-            return await verb.act(backend, job_id)
-
-        fit = [job_id for job_id, state in found if not state or state in verb.within]
-        skipped += len(found) - len(fit)
+    async def _act(self, row: BulkRow, found: list[Job]) -> Did:
+        """Do it to each."""
+        verb = VERBS[row.action]  # pyright: ignore[reportArgumentType]
+        doing = Doing(await self._core.connect(), self._core.config, msgspec.json.decode(row.options, type=Options))
+        did = Did()
+        fit: list[str] = []
+        for job_id, state in found:
+            if not state or state in verb.within:
+                fit.append(job_id)
+            else:
+                did.skips[f"it is {state}"] += 1
         step = self._core.settings.bulk_at_once
         for start in range(0, len(fit), step):
             part = fit[start : start + step]
             async with self._core.broker.guard(timeout=60.0):
-                results = await asyncio.gather(*map(one, part), return_exceptions=True)
-            for job_id, result in zip(part, results, strict=True):
-                match result:
-                    case True:
-                        done += 1
-                    case False:
-                        skipped += 1
+                outcomes = await verb.act(doing, part)
+            for job_id, outcome in zip(part, outcomes, strict=True):
+                match outcome:
+                    case None:
+                        did.done += 1
+                    case str():
+                        did.skips[outcome] += 1
                     case NaqException():
-                        failures.append({"id": job_id, "reason": str(result)[:300]})
-                    case _:
-                        raise result
-        return (done, skipped, len(failures)), failures
+                        did.failures.append({"id": job_id, "reason": str(outcome)[:300]})
+        return did

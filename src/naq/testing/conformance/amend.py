@@ -208,6 +208,31 @@ class TestAmend:
         await bench.silent(backend, queue)
 
     @scenario
+    async def test_many_at_once(self, bench: Bench) -> None:
+        """Each in its state, in line too; those that somebody changed, or that are not there, stay as they are."""
+        queues = [bench.name(), bench.name()]
+        backend, other = await bench.open(*queues), await bench.open()
+        jobs = [await bench.enqueued(backend, queue) for queue in queues for _ in range(3)]
+        timed = await bench.enqueued(backend, queues[0], run_at=clock.now() + FAR)
+        stale = await bench.enqueued(backend, queues[0], run_at=clock.now() + FAR)
+        specs = [await seen(other, job.id) for job in (*jobs, timed, stale)]
+        await amend(bench, backend, stale.id, payload=b"somebody else's")
+        pairs = [(spec, replace(spec, payload=b"other", priority="high")) for spec in specs]
+        unknown = bench.job(queues[1])
+        done = await other.amend_many([*pairs, (unknown, replace(unknown, payload=b"other"))])
+        assert done == [True] * 7 + [False, False]
+        assert await other.amend_many([]) == []
+        await bench.counted(backend, queues[0], queued=3, scheduled=2)
+        for spec in specs[:7]:
+            after = await seen(backend, spec.id, payload=b"other")
+            assert (after.priority, after.run_at) == ("high", spec.run_at)
+        with pytest.raises(ConfigurationError):
+            await other.amend_many([(after, after), (specs[0], replace(specs[0], attempt=2))])
+        ran = [(await bench.claim(backend, queue)).job for queue in queues for _ in range(3)]
+        assert {job.id for job in ran} == {job.id for job in jobs}
+        assert {job.payload for job in ran} == {b"other"}
+
+    @scenario
     async def test_one_of_many_wins(self, bench: Bench) -> None:
         """Whoever saw it as it was before the others' change is told that it is not so any more."""
         queue = bench.name()
