@@ -6,19 +6,19 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Final
 
-from naq.cli.common import DEFAULT, Common, make_group
+from naq.cli.common import DEFAULT, Common
 from naq.cli.errors import UsageError
-from naq.cli.lazy import add
 from naq.cli.output import Column, print_item, print_rows, span
+from naq.cli.parameter import Group
 from naq.cli.views import TaskView
 
 if TYPE_CHECKING:
     from naq.app import Naq
     from naq.task import Task
 
-app = make_group("tasks", "See what an app can do, and try it. Asks no broker.")
+app = Group("tasks", "See what an app can do, and try it. Asks no broker.")
 
-add(app, "naq.cli.run_task:run", "run", "Run a task here and now, without a broker.")
+app.add("naq.cli.run_task:run", "run", "Run a task here and now, without a broker.")
 
 _COLUMNS: Final[tuple[Column[TaskView], ...]] = (
     Column("TASK", lambda task: task.name),
