@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from history_tools import POSTGRES, Rig, append, drain, ended, make_rig, record, told
+from msgspec.structs import replace
 
 from naq import Naq, clock
 from naq.exceptions import NaqConnectionError
@@ -18,7 +19,7 @@ from naq.server.ingest import Ingest, Reader
 from naq.server.ingest.service import BACKOFF
 from naq.server.ingest.waiting import Waiting
 from naq.server.store import open_store
-from naq.server.store.tables import attempts, cursors, depths, jobs, queues, rollups, workers
+from naq.server.store.tables import attempts, cursors, depths, jobs, queues, rollups, worker_minutes, workers
 from naq.testing.clock import FakeClock
 from naq.testing.proxy import FaultProxy
 
@@ -342,12 +343,18 @@ def test_tables_for_presence(url: str) -> None:
         presence = Presence(rig.backend, rig.store)
         await rig.backend.open(["mail"])
         await rig.backend.enqueue([spec(), spec()])
-        await rig.backend.register(WorkerInfo(id="w", queues=["mail"], host="h", pid=4), ttl=60)
+        said = WorkerInfo(id="w", queues=["mail"], host="h", pid=4, code="v2", memory=7, cpu=0.5, processed=3)
+        await rig.backend.register(said, ttl=60)
+        await presence.step()
+        await rig.backend.register(replace(said, memory=6, cpu=0.75, processed=4), ttl=60)
         await presence.step()
         await rig.backend.unregister("w")
         await presence.step()
         (worker,) = await rig.rows(workers)
-        assert (worker["state"], worker["gone_at"] is not None) == ("gone", True)
+        assert (worker["state"], worker["gone_at"] is not None, worker["code"]) == ("gone", True, "v2")
+        minutes = await rig.rows(worker_minutes)  # one, or two where the minute ended in between
+        assert max(row["memory"] for row in minutes) == 7, "the most of a minute"
+        assert max((row["cpu"], row["processed"]) for row in minutes) == (0.75, 4)
         assert next(row for row in await rig.rows(queues) if row["name"] == "mail")["queued"] == 2
         assert next(row for row in await rig.rows(depths) if row["queue"] == "mail")["queued"] == 2
 

@@ -12,19 +12,27 @@ from naq.backends.base import Backend
 from naq.server.ingest.fold import clean
 from naq.server.store import Store, bulk
 from naq.server.store.rows import MICRO, micros
-from naq.server.store.tables import depths, queues, workers
+from naq.server.store.tables import depths, queues, worker_minutes, workers
 
 _encode: Final = msgspec.json.Encoder().encode
 _MINUTE: Final = 60 * MICRO
 _WORKER: Final = (
     "id", "state", "host", "pid", "version", "queues", "tasks", "concurrency", "running", "processed", "failed",
-    "started_at", "seen_at", "gone_at",
+    "started_at", "seen_at", "gone_at", "code",
 )  # fmt: skip
 _QUEUE: Final = ("name", "queued", "running", "scheduled", "blocked", "paused", "concurrency", "seen_at")
 _COUNTS: Final = ("queued", "running", "scheduled", "blocked")
 _DEEPEST: Final = "UPDATE SET " + ", ".join(
     f"{name} = CASE WHEN excluded.{name} > depths.{name} THEN excluded.{name} ELSE depths.{name} END"
     for name in _COUNTS
+)
+
+_MINUTES: Final = (
+    "worker", "at", "memory", "children_memory", "cpu", "loop_lag", "running", "processed", "failed",
+)  # fmt: skip
+_WORST: Final = "UPDATE SET " + ", ".join(
+    f"{name} = CASE WHEN excluded.{name} > worker_minutes.{name} THEN excluded.{name} ELSE worker_minutes.{name} END"
+    for name in _MINUTES[2:]
 )
 
 
@@ -49,6 +57,7 @@ class Presence:
                 worker.id, worker.state, clean(worker.host, 200), worker.pid, clean(worker.version, 64),
                 _encode(worker.queues).decode(), _encode(worker.tasks).decode(), worker.concurrency, worker.running,
                 worker.processed, worker.failed, micros(worker.started_at), micros(worker.seen_at), None,
+                clean(worker.code, 64),
             )
             for worker in sorted(alive, key=lambda worker: worker.id)
         ]  # fmt: skip
@@ -57,8 +66,24 @@ class Presence:
             for one in sorted(stats, key=lambda one: one.queue)
         ]
         deep = [(one.queue, now - now % _MINUTE, one.queued, one.running, one.scheduled, one.blocked) for one in stats]
+        this = now - now % _MINUTE
+        minutes = [
+            (
+                one.id,
+                this,
+                one.memory,
+                one.children_memory,
+                one.cpu,
+                one.loop_lag,
+                one.running,
+                one.processed,
+                one.failed,
+            )
+            for one in sorted(alive, key=lambda one: one.id)
+        ]
         async with self._store.writing() as connection:
             await bulk.insert(connection, workers, _WORKER, rows, bulk.replaced(_WORKER[1:]))
+            await bulk.insert(connection, worker_minutes, _MINUTES, minutes, _WORST)
             gone = update(workers).where(workers.c.gone_at.is_(None), workers.c.id.not_in([row[0] for row in rows]))
             await connection.execute(gone.values(state="gone", gone_at=now))
             await bulk.insert(connection, queues, _QUEUE, lines, bulk.replaced(_QUEUE[1:]))

@@ -24,6 +24,7 @@ from naq.server.store.tables import (
     invalid,
     jobs,
     rollups,
+    worker_minutes,
     workers,
 )
 
@@ -125,6 +126,7 @@ async def prune(
         for table in (rollups, durations):
             done.rollups += await _remove(store, table, and_(table.c.step == step, table.c.at < before))
     done.rollups += await _remove(store, depths, depths.c.at < micros(now - kept.minutes))
+    done.workers += await _remove(store, worker_minutes, worker_minutes.c.at < micros(now - kept.minutes))
     done.errors += await _remove(store, error_hours, error_hours.c.at < micros(now - kept.errors))
     done.errors += await _remove(store, errors, errors.c.last_at < micros(now - kept.errors))
     done.invalid += await _remove(store, invalid, invalid.c.seen_at < micros(now - kept.invalid))

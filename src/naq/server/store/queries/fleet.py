@@ -7,7 +7,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.queries.build import build
-from naq.server.store.tables import STATES, depths, jobs, queues, tasks, workers
+from naq.server.store.tables import STATES, depths, jobs, queues, tasks, worker_minutes, workers
 
 
 class WorkerRow(Struct, frozen=True, kw_only=True):
@@ -27,6 +27,20 @@ class WorkerRow(Struct, frozen=True, kw_only=True):
     started_at: int
     seen_at: int
     gone_at: int | None
+    code: str
+
+
+class WorkerMinute(Struct, frozen=True, kw_only=True):
+    """A row of ``worker_minutes``."""
+
+    at: int
+    memory: int
+    children_memory: int
+    cpu: float
+    loop_lag: float
+    running: int
+    processed: int
+    failed: int
 
 
 class QueueRow(Struct, frozen=True, kw_only=True):
@@ -76,6 +90,21 @@ async def get_worker(connection: AsyncConnection, worker_id: str) -> WorkerRow |
     """A worker, or None."""
     row = (await connection.execute(select(workers).where(workers.c.id == worker_id))).mappings().one_or_none()
     return None if row is None else build(WorkerRow, row)
+
+
+async def find_gone(connection: AsyncConnection, *, since: int, limit: int) -> list[WorkerRow]:
+    """Workers that have gone and were heard of since then (microseconds), the last one first."""
+    asked = select(workers).where(workers.c.seen_at >= since, workers.c.gone_at.is_not(None))
+    found = await connection.execute(asked.order_by(workers.c.seen_at.desc(), workers.c.id.desc()).limit(limit))
+    return [build(WorkerRow, row) for row in found.mappings()]
+
+
+async def find_worker_minutes(connection: AsyncConnection, worker_id: str, *, since: int) -> list[WorkerMinute]:
+    """How a worker was, by the minute from `since` on (microseconds)."""
+    here = worker_minutes.c
+    asked = select(*[here[name] for name in WorkerMinute.__struct_fields__])
+    asked = asked.where(here.worker == worker_id, here.at >= since).order_by(here.at)
+    return [build(WorkerMinute, row) for row in (await connection.execute(asked)).mappings()]
 
 
 async def find_queues(connection: AsyncConnection, *, after: str | None = None, limit: int = 1000) -> list[QueueRow]:

@@ -10,7 +10,7 @@ from naq.server.store.tables.jobs import FINAL_STATES, STATES, jobs, links, tags
 from naq.server.store.tables.logs import events, logs
 from naq.server.store.tables.rollups import durations, rollups
 from naq.server.store.tables.views import views
-from naq.server.store.tables.workers import depths, queues, tasks, workers
+from naq.server.store.tables.workers import depths, queues, tasks, worker_minutes, workers
 
 __all__ = [
     "FINAL_STATES",
@@ -42,5 +42,6 @@ __all__ = [
     "tasks",
     "tokens",
     "views",
+    "worker_minutes",
     "workers",
 ]

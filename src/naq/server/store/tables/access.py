@@ -23,6 +23,7 @@ tokens: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("used_at", BigInteger, doc="to the minute"),
+    Column("queues", Text, doc="JSON array: those that it is for; NULL: all"),
     CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role"),
     CheckConstraint("kind IN ('token', 'session')", name="kind"),
     Index("ix_tokens_kind", "kind", "created_at", "id"),

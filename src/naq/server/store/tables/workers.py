@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Table, Text, false
 
 from naq.server.store.tables.base import Name, metadata
 
@@ -25,9 +25,26 @@ workers: Final = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("gone_at", BigInteger),
+    Column("code", Name, nullable=False, server_default="", doc="the version of the user's code"),
     Index("ix_workers_seen", "seen_at", "id"),
 )
 """Workers, those that have gone as well."""
+
+worker_minutes: Final = Table(
+    "worker_minutes",
+    metadata,
+    Column("worker", Name, primary_key=True),
+    Column("at", BigInteger, primary_key=True, doc="the beginning of the minute"),
+    Column("memory", BigInteger, nullable=False, doc="bytes, the most within it, as cpu, loop_lag and running"),
+    Column("children_memory", BigInteger, nullable=False),
+    Column("cpu", Float, nullable=False, doc="cores"),
+    Column("loop_lag", Float, nullable=False, doc="seconds"),
+    Column("running", Integer, nullable=False),
+    Column("processed", BigInteger, nullable=False, doc="since it started, as failed"),
+    Column("failed", BigInteger, nullable=False),
+    Index("ix_worker_minutes_at", "at"),
+)
+"""How a worker was, by minute."""
 
 queues: Final = Table(
     "queues",
