@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from naq.cli import lazy
 from tests.cli.cli_tools import TASKS, Naqs, running_worker
-
-lazy.set_words((lazy.EVERY,))  # before any group of commands is imported: each is to describe itself
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ NEVER = frozenset(
     [
         "aiohttp",
         "alembic",
+        "attrs",
+        "cyclopts",
         "fastapi",
         "http.server",
         "multiprocessing",
@@ -63,7 +65,7 @@ def test_the_version_loads_nothing(naq: Naqs) -> None:
 def test_the_help_loads_no_command(naq: Naqs) -> None:
     modules = loaded(naq, "--help")
     assert {name for name in modules if name.startswith("naq.cli.")} == {
-        f"naq.cli.{name}" for name in ("app", "errors", "exits", "lazy", "text")
+        f"naq.cli.{name}" for name in ("app", "errors", "exits", "parameter", "parser", "quick", "text")
     }
     assert not {"asyncio", "msgspec", "naq.backends", "naq.config"} & modules
 

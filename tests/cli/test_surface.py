@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 from cyclopts import App
 
-from naq.cli.app import build
+from naq.cli.app import COMMANDS
 from naq.cli.exits import Exit
-from naq.cli.lazy import EVERY
+from naq.cli.parser import build
 from naq.cli.schema import DOCUMENTS, schema
 from tests.cli.cli_tools import NAQ, Naqs
 
@@ -30,7 +30,7 @@ def _commands(app: App, *path: str) -> Iterator[tuple[tuple[str, ...], App]]:
             yield from below or [((*path, name), command)]
 
 
-ALL = dict(_commands(build((EVERY,))))
+ALL = dict(_commands(build(COMMANDS)))
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

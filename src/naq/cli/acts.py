@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from naq.backends.values import CancelResult
 from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, say, talk
@@ -15,6 +13,7 @@ from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.filters import NONE, UNFINISHED, Filter, find, read, say_nothing_fits
 from naq.cli.many import each
+from naq.cli.parameter import Parameter
 from naq.cli.text import counted
 from naq.cli.views import Change
 from naq.job import FINAL, JobRecord, JobState

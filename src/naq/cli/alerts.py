@@ -6,21 +6,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naq.cli.common import DEFAULT, Common, make_group
+from naq.cli.common import DEFAULT, Common
 from naq.cli.database import settings_of, with_database
 from naq.cli.errors import ConflictError, NotFoundError, UsageError
 from naq.cli.output import Column, ago, moment, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.values import read_duration
 from naq.cli.views import Change
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-app = make_group("alerts", "What is watched, what is wrong, and who is told.")
+app = Group("alerts", "What is watched, what is wrong, and who is told.")
 
 
 class AlertView(Struct, frozen=True, kw_only=True):

@@ -7,16 +7,15 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Final
-
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from typing import TYPE_CHECKING, Final
 
 from naq._version import __version__
-from naq.cli import lazy
 from naq.cli.exits import Exit, exit_for
 from naq.cli.text import plain
 from naq.exceptions import NaqException
+
+if TYPE_CHECKING:
+    from naq.cli.quick import Line
 
 #: Where each command is, and what the list of all says of it: that list imports none of them.
 COMMANDS: Final = {
@@ -53,36 +52,17 @@ COMMANDS: Final = {
 }
 
 
-def build(args: Sequence[str] = ()) -> App:
-    """The parser of everything; a command that `args` name is imported, and says itself what it is."""
-    app = App(
-        name="naq",
-        help="Background jobs for Python that need nothing to start and that nobody outgrows.\n\n"
-        "Example: naq enqueue tasks.hello name=world --wait",
-        version=f"naq {__version__}",
-        help_format="plaintext",
-        result_action="return_value",
-    )
-    lazy.set_words(args)
-    for name, (place, text) in COMMANDS.items():
-        lazy.add(app, place, name, text)
-    return app
-
-
 def run(args: Sequence[str]) -> int:
     """Run the command that `args` name; its exit code. Errors are one line on stderr, with --debug a traceback."""
     debug = "--debug" in args
     args = _take_profile([arg for arg in args if arg != "--debug"])
     try:
-        command, given, _ = build(args).parse_args(args, exit_on_error=False, print_error=False, help_on_error=False)
+        line = _read(args)
         if not gc.isenabled():  # as `naq.cli.main` has it while modules are imported: they are here to stay
             gc.freeze()
             gc.enable()
-        result: object = command(*given.args, **given.kwargs)
+        result: object = line.function(*line.args, **line.kwargs)
         sys.stdout.flush()
-    except CycloptsError as error:
-        _say(f"{error}\ntry: {_path(args)} --help")
-        return Exit.USAGE
     except NaqException as error:
         if debug:
             traceback.print_exc()
@@ -113,16 +93,16 @@ def _take_profile(args: list[str]) -> list[str]:
             return args
 
 
-def _path(args: Sequence[str]) -> str:
-    """The command that `args` begin with, as far as there is one."""
-    command = build(args)
-    words = ["naq"]
-    for arg in args:
-        if arg.startswith("-") or arg not in command:
-            break
-        command = command[arg]
-        words.append(arg)
-    return " ".join(words)
+def _read(args: Sequence[str]) -> Line:
+    """The command that `args` name, and what to call it with."""
+    if "--help" not in args:  # what nothing but the library answers need not be tried
+        from naq.cli import quick
+
+        if (line := quick.read({name: place for name, (place, _) in COMMANDS.items()}, args)) is not None:
+            return line
+    from naq.cli import parser
+
+    return parser.parse(COMMANDS, args)
 
 
 def _say(text: str) -> None:

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
 from msgspec import Struct
 
 from naq.cli.common import DEFAULT, Common, read_config, say, talk
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.jobs import get
 from naq.cli.output import Column, ago, moment, print_rows
+from naq.cli.parameter import Parameter
 from naq.config.suggest import hint
 from naq.inside.reading import Artifact
 from naq.inside.reading import artifacts as read_artifacts

@@ -9,12 +9,11 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import Parameter
-
 from naq import clock
 from naq.cli.common import DEFAULT, Common, read_config, refuse_memory, say
 from naq.cli.errors import UsageError
 from naq.cli.output import Column, print_rows
+from naq.cli.parameter import Parameter
 from naq.cli.progress import Progress
 from naq.cli.views import Measure
 

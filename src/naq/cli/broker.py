@@ -9,16 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
-
-from naq.cli.common import DEFAULT, Common, make_group, patience, read_config, refuse_memory, say, talk
+from naq.cli.common import DEFAULT, Common, patience, read_config, refuse_memory, say, talk
 from naq.cli.findings import print_checks, worst
+from naq.cli.parameter import Group, Parameter
 from naq.cli.views import Check
 
 if TYPE_CHECKING:
     from naq.config import Config
 
-app = make_group("broker", "Check the broker, see what naq makes on it, and run one.")
+app = Group("broker", "Check the broker, see what naq makes on it, and run one.")
 
 Alone = Literal["standard", "strict"]  # the modes of a single server
 Queues = Annotated[list[str] | None, Parameter(negative_iterable="")]

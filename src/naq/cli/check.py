@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
 from msgspec import Struct
 
 from naq.check.findings import Finding, Refused, Report
 from naq.cli.common import refuse_memory, say, talk
 from naq.cli.exits import Exit
 from naq.cli.output import print_json
+from naq.cli.parameter import Parameter, spread
 from naq.cli.progress import Progress
 from naq.cli.text import plain
 
@@ -40,7 +40,7 @@ class CheckView(Struct, frozen=True, kw_only=True):
     broker: Report | None
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class Strictness:
     """What counts as a problem."""

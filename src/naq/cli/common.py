@@ -6,11 +6,10 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from naq.cli.errors import UsageError
+from naq.cli.parameter import Parameter, spread
 from naq.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ T = TypeVar("T")
 PATIENCE: Final = 5.0
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class Common:
     """Options of every command that asks a broker."""
@@ -47,7 +46,7 @@ class Common:
 DEFAULT: Final = Common()
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class Consent:
     """Options of commands that destroy something."""
@@ -149,10 +148,3 @@ def agree(consent: Consent, question: str) -> bool:
 def say(text: str) -> None:
     """Talk: a line on stderr, so that stdout holds nothing but data."""
     print(text, file=sys.stderr, flush=True)
-
-
-def make_group(name: str, text: str) -> Any:
-    """The parser of a command group, such as ``naq jobs``."""
-    from cyclopts import App
-
-    return App(name=name, help=text, help_format="plaintext", result_action="return_value", version_flags=[])

@@ -76,7 +76,8 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     Args:
         shell: Which one.
     """
-    from naq.cli.app import build
+    from naq.cli.app import COMMANDS
+    from naq.cli.parser import build
 
-    print(f"{build().generate_completion(prog_name='naq', shell=shell).rstrip()}\n\n{_LIVE[shell]}", end="")
+    print(f"{build(COMMANDS).generate_completion(prog_name='naq', shell=shell).rstrip()}\n\n{_LIVE[shell]}", end="")
     say(f"to use it, put this where {shell} looks for completions, then open a new shell")

@@ -6,13 +6,12 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Final
 
-from cyclopts import Parameter
-
-from naq.cli.common import DEFAULT, Common, make_group, read_config, say
+from naq.cli.common import DEFAULT, Common, read_config, say
 from naq.cli.output import Column, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.views import Setting
 
-app = make_group("config", "See the settings in force, and where each comes from.")
+app = Group("config", "See the settings in force, and where each comes from.")
 
 _COLUMNS: Final[tuple[Column[Setting], ...]] = (
     Column("SETTING", lambda setting: setting.name),

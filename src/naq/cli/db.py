@@ -6,18 +6,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, say
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, say
 from naq.cli.db_text import DatabaseState, Pruning, Revision
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
+from naq.cli.parameter import Group, Parameter
 
 if TYPE_CHECKING:
     from naq.server.store.retention import Pruned, Retention
 
-app = make_group("db", "The tables of the history: bring them up to date, compare them, prune them.")
+app = Group("db", "The tables of the history: bring them up to date, compare them, prune them.")
 
 Database = Annotated[str | None, Parameter(name=["--database", "-d"])]
 Sql = Annotated[bool, Parameter(negative="", show_default=False)]

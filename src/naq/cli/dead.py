@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
-from cyclopts import Parameter
 
 from naq import clock
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.export import write_lines
-from naq.cli.lazy import add
 from naq.cli.many import each
 from naq.cli.output import Column, ago, print_item, print_rows
+from naq.cli.parameter import Group, Parameter, spread
 from naq.cli.values import read_arguments, read_duration
 from naq.cli.views import Change, LetterView
 from naq.exceptions import ConfigurationError
@@ -29,14 +28,14 @@ from naq.limits.rates import read_rate
 if TYPE_CHECKING:
     from naq.backends.base import Backend
 
-app = make_group("dead", "Jobs that failed for good, and messages that are no jobs: look, retry, remove.")
+app = Group("dead", "Jobs that failed for good, and messages that are no jobs: look, retry, remove.")
 
-add(app, "naq.cli.edit:edit", "edit", "Run a failed job again with other arguments.")
+app.add("naq.cli.edit:edit", "edit", "Run a failed job again with other arguments.")
 
 Ids = Annotated[list[str] | None, Parameter(negative_iterable="")]
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class Which:
     """Options that say which dead letters; all that is given must fit."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from naq.cli.logs import Format
+from naq.cli.parameter import Parameter
 
 
 def dev(

@@ -6,9 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from naq.cli.common import DEFAULT, Common
+from naq.cli.parameter import Parameter
 from naq.job import Priority
 
 

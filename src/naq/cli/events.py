@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from cyclopts import Parameter
 from msgspec import Struct
 
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, read_config, say, talk
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, say, talk
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, moment, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.text import plain
 from naq.cli.views import Change
 from naq.events.handling import forget as forget_handler
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from naq.backends.base import Backend, Event
     from naq.config import Config
 
-app = make_group("events", "Publish events, see them, and who handles them.")
+app = Group("events", "Publish events, see them, and who handles them.")
 
 PAGE = 500  # events fetched at once
 WAIT = 5.0  # seconds of one question to the broker while following

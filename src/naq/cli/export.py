@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from cyclopts import Parameter
 
 from naq.cli.common import DEFAULT, Common, read_config, say, talk
 from naq.cli.errors import UsageError
 from naq.cli.filters import ALL, NONE, Filter, find, read, say_nothing_fits
 from naq.cli.jobs import view
+from naq.cli.parameter import Parameter
 from naq.cli.progress import Progress
 from naq.cli.text import counted
 

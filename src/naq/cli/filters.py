@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import Parameter
-
 from naq import clock
 from naq.cli.common import say
 from naq.cli.errors import UsageError
+from naq.cli.parameter import Parameter, spread
 from naq.cli.values import read_duration
 from naq.config.suggest import hint, suggest
 from naq.job import FINAL, JobRecord, JobState
@@ -28,7 +27,7 @@ _ANY: Final = ""  # stands for the key of a word that has none
 _KEYS: Final = ("state", "queue", "task", "error", "tag", "id", "worker", "older", "newer")
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class Filter:
     """Options that say which jobs; all that is given must fit."""

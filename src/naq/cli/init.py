@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Final, cast
 
-from cyclopts import Parameter
-
 from naq.cli.common import Common, say
 from naq.cli.errors import ConflictError, UsageError
 from naq.cli.output import Column, print_rows
+from naq.cli.parameter import Parameter
 from naq.cli.views import Change
 from naq.dev.project import SHAPES, Act, File, Kind, Wanted, plan, project_name, write
 from naq.names import check_token

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cyclopts import Parameter
 
 from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, say, talk
@@ -14,6 +13,7 @@ from naq.cli.edit import Arguments, edited, given
 from naq.cli.errors import ConflictError
 from naq.cli.exits import Exit
 from naq.cli.jobs import get
+from naq.cli.parameter import Parameter
 from naq.cli.values import read_duration, read_moment, read_tags
 from naq.cli.views import Change
 from naq.job import Priority

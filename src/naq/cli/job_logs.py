@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cyclopts import Parameter
 from msgspec import Struct
 
 from naq.cli.common import DEFAULT, Common, read_config, talk
 from naq.cli.errors import UsageError
 from naq.cli.jobs import get
 from naq.cli.output import moment
+from naq.cli.parameter import Parameter
 from naq.cli.text import plain
 from naq.inside.reading import logs as read_logs
 from naq.logs import LEVELS

@@ -6,17 +6,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
 from msgspec.structs import replace
 
-from naq.cli.common import DEFAULT, Common, make_group, talk
+from naq.cli.common import DEFAULT, Common, talk
 from naq.cli.common import read_config as settings_of
 from naq.cli.errors import NotFoundError
 from naq.cli.exits import Exit
 from naq.cli.filters import NONE, Filter, find, read, say_nothing_fits
 from naq.cli.job_text import COLUMNS, describe
-from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.values import read_duration
 from naq.cli.views import InsideView, JobView
 from naq.exceptions import SerializationError
@@ -26,20 +25,20 @@ if TYPE_CHECKING:
     from naq.backends.base import Backend
     from naq.config import Config
 
-app = make_group("jobs", "Look at jobs, wait for them, cancel them, run them again.")
+app = Group("jobs", "Look at jobs, wait for them, cancel them, run them again.")
 
-add(app, "naq.cli.why:why", "why", "Say what keeps a job from running, and what to type next.")
-add(app, "naq.cli.follow:follow_command", "follow", "Print what becomes of a job as it happens, until it has ended.")
-add(app, "naq.cli.job_logs:logs", "logs", "Print the log lines kept with a job.")
-add(app, "naq.cli.artifacts:artifacts", "artifacts", "List the files kept with a job.")
-add(app, "naq.cli.artifacts:download", "download", "Write a file kept with a job to a file here.")
-add(app, "naq.cli.tree:tree", "tree", "Draw a job with all that it hangs together with.")
-add(app, "naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
-add(app, "naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")
-add(app, "naq.cli.acts:run_now", "run-now", "Put jobs that wait for a time in line at once.")
-add(app, "naq.cli.job_edit:edit", "edit", "Change a job that waits: arguments, time, priority, tags, options.")
-add(app, "naq.cli.acts:delete", "delete", "Remove what is kept of jobs that have ended.")
-add(app, "naq.cli.export:export", "export", "Write jobs as JSON lines.")
+app.add("naq.cli.why:why", "why", "Say what keeps a job from running, and what to type next.")
+app.add("naq.cli.follow:follow_command", "follow", "Print what becomes of a job as it happens, until it has ended.")
+app.add("naq.cli.job_logs:logs", "logs", "Print the log lines kept with a job.")
+app.add("naq.cli.artifacts:artifacts", "artifacts", "List the files kept with a job.")
+app.add("naq.cli.artifacts:download", "download", "Write a file kept with a job to a file here.")
+app.add("naq.cli.tree:tree", "tree", "Draw a job with all that it hangs together with.")
+app.add("naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
+app.add("naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")
+app.add("naq.cli.acts:run_now", "run-now", "Put jobs that wait for a time in line at once.")
+app.add("naq.cli.job_edit:edit", "edit", "Change a job that waits: arguments, time, priority, tags, options.")
+app.add("naq.cli.acts:delete", "delete", "Remove what is kept of jobs that have ended.")
+app.add("naq.cli.export:export", "export", "Write jobs as JSON lines.")
 
 
 @app.command(name="list")

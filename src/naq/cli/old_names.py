@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from naq.cli.common import ASK, DEFAULT, Common, Consent
 from naq.cli.filters import Filter
 from naq.cli.jobs import list_ as list_of_jobs
+from naq.cli.parameter import Parameter
 from naq.cli.queues import Names
 from naq.cli.queues import purge as purge_queues
 from naq.cli.workers import list_ as list_of_workers

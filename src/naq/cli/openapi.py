@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from naq.cli.parameter import Parameter
 
 
 def openapi(*, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, say, talk
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.many import each
+from naq.cli.parameter import Parameter
 from naq.cli.progress import Progress
 from naq.cli.text import counted
 from naq.cli.values import read_duration

@@ -7,22 +7,21 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, read_config, say
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.logs import Format
 from naq.cli.outbox_text import RowView
 from naq.cli.output import Column, ago, print_item, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.views import Change
 
 if TYPE_CHECKING:
     from naq.outbox import Outbox
     from naq.outbox.store import Store
 
-app = make_group("outbox", "Jobs that are rows of a SQL database until they are sent: look, relay, retry.")
+app = Group("outbox", "Jobs that are rows of a SQL database until they are sent: look, relay, retry.")
 
 Ids = Annotated[list[str] | None, Parameter(negative_iterable="")]
 All = Annotated[bool, Parameter(name="--all", negative="", show_default=False)]

@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, make_group, read_config, say, talk
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, read_config, say, talk
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.progress import Progress
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
@@ -26,7 +25,7 @@ from naq.names import check_token
 if TYPE_CHECKING:
     from naq.backends.base import Backend, QueueStats
 
-app = make_group("queues", "Look at queues, pause them, limit them, empty them, move what waits.")
+app = Group("queues", "Look at queues, pause them, limit them, empty them, move what waits.")
 
 _WAITING: Final = frozenset({JobState.QUEUED, JobState.SCHEDULED, JobState.RETRYING, JobState.BLOCKED})
 _LOOK: Final = 0.5  # seconds between two looks at how far a purge is

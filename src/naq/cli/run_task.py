@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
-
 from naq.cli.common import DEFAULT, Common, say
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
 from naq.cli.job_text import describe
 from naq.cli.output import print_item, print_json
+from naq.cli.parameter import Parameter
 from naq.cli.text import plain
 from naq.cli.values import read_arguments
 from naq.cli.views import JobView

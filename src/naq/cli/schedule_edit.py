@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from naq.cli.common import DEFAULT, Common, read_config
 from naq.cli.errors import UsageError
+from naq.cli.parameter import Parameter
 from naq.cli.schedule_when import ANY, When
 from naq.cli.schedules import act_on, show_kept, who
 from naq.cli.values import read_duration, read_tags

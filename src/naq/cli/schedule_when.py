@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from cyclopts import Parameter
-
+from naq.cli.parameter import Parameter, spread
 from naq.cli.values import read_duration, read_moment
 from naq.schedules.timetable import Overlap
 
 NEVER: Final = "never"  # --until never: without an end
 
 
-@Parameter(name="*")
+@spread
 @dataclass(frozen=True)
 class When:
     """Options that say when."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from naq.cli.logs import Format
+from naq.cli.parameter import Parameter
 
 
 def scheduler(

@@ -7,15 +7,13 @@ import getpass
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from cyclopts import Parameter
-
 from naq.cli.changes import report
-from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, make_group, say, talk
+from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, say, talk
 from naq.cli.common import read_config as settings_of
 from naq.cli.errors import UsageError
 from naq.cli.exits import Exit
-from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_json, print_rows
+from naq.cli.parameter import Group, Parameter
 from naq.cli.schedule_text import ScheduleView, SlotView, describe, slot_lines
 from naq.cli.schedule_when import ANY, When
 from naq.cli.values import read_moment, read_tags
@@ -28,9 +26,9 @@ if TYPE_CHECKING:
     from naq.schedules.kept import Kept
 
 T = TypeVar("T")
-app = make_group("schedules", "What runs again and again: look, make, change, pause, leave out, fill in.")
+app = Group("schedules", "What runs again and again: look, make, change, pause, leave out, fill in.")
 
-add(app, "naq.cli.schedule_edit:edit", "edit", "Change when a schedule fires, and what its jobs are.")
+app.add("naq.cli.schedule_edit:edit", "edit", "Change when a schedule fires, and what its jobs are.")
 
 Names = Annotated[list[str], Parameter(negative_iterable="")]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
 from naq.cli.common import DEFAULT, Common, read_config, refuse_memory, say
 from naq.cli.logs import Format
+from naq.cli.parameter import Parameter
 
 if TYPE_CHECKING:
     from socket import socket

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from naq.cli.common import DEFAULT, Common, make_group, say
+from naq.cli.common import DEFAULT, Common, say
 from naq.cli.database import with_database
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.output import Column, ago, moment, print_rows
+from naq.cli.parameter import Group
 from naq.cli.values import read_duration
 from naq.cli.views import Change
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-app = make_group("tokens", "Who may use the server's API: tokens, and the password of its login.")
+app = Group("tokens", "Who may use the server's API: tokens, and the password of its login.")
 _MOST: Final = 1000  # tokens of a list
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from cyclopts import Parameter
-
 from naq.cli.board import Board, gauge
 from naq.cli.common import DEFAULT, Common, ask, read_config, talk
 from naq.cli.exits import Exit
 from naq.cli.output import Column, ago, print_json, print_table
+from naq.cli.parameter import Parameter
 from naq.cli.text import counted, plain
 from naq.cli.values import read_duration
 from naq.cli.views import JobView, LetterView, QueueView, Top

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from naq.cli.common import DEFAULT, Common, ask, make_group
+from naq.cli.common import DEFAULT, Common, ask
 from naq.cli.errors import NotFoundError
-from naq.cli.lazy import add
 from naq.cli.output import Column, ago, print_item, print_rows
+from naq.cli.parameter import Group
 from naq.cli.views import WorkerView
 from naq.config.suggest import hint
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend
 
-app = make_group("workers", "See who works, and tell them to go.")
+app = Group("workers", "See who works, and tell them to go.")
 
-add(app, "naq.cli.order:drain", "drain", "Tell workers to end when their running jobs have.")
-add(app, "naq.cli.order:stop", "stop", "Tell workers to stop, as Ctrl-C does.")
+app.add("naq.cli.order:drain", "drain", "Tell workers to end when their running jobs have.")
+app.add("naq.cli.order:stop", "stop", "Tell workers to stop, as Ctrl-C does.")
 
 
 @app.command(name="list")
