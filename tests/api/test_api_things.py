@@ -13,6 +13,7 @@ from api_tools import Served, events, eventually, next_event, serving
 from naq.backends import from_url
 from naq.backends.base import Event
 from naq.config import Config
+from naq.job import JobSpec, new_id
 from naq.server.bulk import rows
 from naq.server.store import open_store
 
@@ -21,6 +22,75 @@ def enqueue(client: httpx.Client, task: str = "shop.add", **body: Any) -> str:
     answer = client.post("/api/v1/jobs", json={"task": task, **body})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
+
+
+def test_a_message_that_is_no_job_is_dealt_with_and_replaced_by_one(client: httpx.Client, broker: str) -> None:
+    async def store() -> None:
+        backend = from_url(Config(broker_url=broker, namespace="api"))
+        await backend.open(["default"])
+        try:
+            await backend.enqueue([JobSpec(id=new_id(), payload=b"{no job")])
+        finally:
+            await backend.close()
+
+    asyncio.run(store())
+    malformed = {"kind": "malformed", "queue": "default"}
+    [item] = eventually(lambda: client.get("/api/v1/dead-letters", params=malformed).json()["items"])
+    letter_id = item["id"]
+    url = f"/api/v1/dead-letters/{letter_id}"
+    shown = client.get(url).json()
+    assert (shown["kind"], shown["attempts"], shown["handled"], shown["size"]) == ("malformed", None, None, 7)
+    assert shown["expires_at"] > shown["at"]
+    raw = client.get(f"{url}/raw")
+    assert (raw.content, raw.headers["content-type"]) == (b"{no job", "application/octet-stream")
+
+    def listed(**given: Any) -> list[str]:
+        return [one["id"] for one in client.get("/api/v1/dead-letters", params=given).json()["items"]]
+
+    done = client.post(f"{url}/handle", json={"note": "told the sender"}).json()
+    assert (done["done"], client.get(url).json()["handled"]["note"]) == (True, "told the sender")
+    assert letter_id in listed(kind="malformed", handled=True)
+    assert letter_id not in listed(kind="malformed", handled=False)
+    assert client.post(f"{url}/reopen").json()["done"] is True
+    assert letter_id in listed(kind="malformed", queue="default", handled=False)
+    assert client.post(f"{url}/retry").json()["detail"].endswith("replace it by one")
+    job = {"task": "shop.add", "args": [20], "kwargs": {"b": 22}}
+    wrong = client.post(f"{url}/replace", json={**job, "args": ["twenty"]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/args/0")
+    assert client.post(f"{url}/replace", json=job, params={"dry_run": "true"}).json()["done"] is False
+    assert client.post(f"{url}/replace", json=job).json()["id"] == letter_id
+    result = client.get(f"/api/v1/jobs/{letter_id}/result", params={"wait": "30s"}).json()
+    assert result["result"]["sum"] == 42
+    assert client.get(url).json()["code"] == "not_found"
+
+
+def test_views_are_saved_shared_and_changed_by_one_at_a_time(guarded: Served) -> None:
+    url = "/api/v1/views"
+    view = {"name": "Failing now", "filter": "state:failed created:<1h", "columns": ["state", "tags.team"]}
+    ann, bob = guarded.token("operator", name="ann"), guarded.token("operator", name="bob")
+    with guarded.client(ann) as client, guarded.client(bob) as other, guarded.client(guarded.token("viewer")) as viewer:
+        made = client.post(url, json=view)
+        assert made.status_code == 201, made.text
+        one, first = made.headers["Location"], made.headers["ETag"]
+        assert client.get(one).json() == made.json()
+        assert other.get(one).json()["code"] == "not_found"
+        assert other.get(url).json()["items"] == []
+        assert client.post(url, json=view).json()["code"] == "already_exists"
+        other.post(url, json={**view, "name": "Mine"})
+        for body, pointer in (
+            ({"filter": "sate:failed"}, "/filter"), ({"columns": ["sate"]}, "/columns"), ({"name": " "}, "/name"),
+        ):  # fmt: skip
+            wrong = client.post(url, json={**view, "name": "x", **body})
+            assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, pointer), wrong.text
+        shared = client.patch(one, json={"shared": True, "sort": "-duration"}, headers={"If-Match": first}).json()
+        assert (shared["shared"], shared["sort"], shared["filter"]) == (True, "-duration", view["filter"])
+        assert [each["name"] for each in viewer.get(url).json()["items"]] == ["Failing now"]
+        assert [each["name"] for each in other.get(url).json()["items"]] == ["Failing now", "Mine"]
+        late = other.patch(one, json={"name": "Mine"}, headers={"If-Match": first})
+        assert (late.status_code, late.headers["ETag"]) == (412, shared["version"])
+        assert client.delete(one).json()["code"] == "precondition_required"
+        assert other.delete(one, headers={"If-Match": shared["version"]}).json()["outcome"] == "deleted"
+        assert client.get(one).json()["code"] == "not_found"
 
 
 def test_a_task_is_paused_and_resumed_while_others_of_its_queue_go_on(client: httpx.Client) -> None:
@@ -33,7 +103,8 @@ def test_a_task_is_paused_and_resumed_while_others_of_its_queue_go_on(client: ht
     try:
         shown = task()
         assert (shown["paused"], shown["note"]) == (True, "wrong passwords")
-        assert shown["paused_by"] and shown["paused_at"]
+        assert shown["paused_by"]
+        assert shown["paused_at"]
         assert [one["name"] for one in client.get("/api/v1/tasks").json()["items"] if one["paused"]] == ["shop.guard"]
         held = enqueue(client, "shop.guard", args=[2, "abc"])
         other = enqueue(client, args=[1])
@@ -147,6 +218,8 @@ def test_errors_are_grouped_resolved_and_found_again(client: httpx.Client) -> No
     assert "no such order" in client.get(f"/api/v1/dead-letters/{job_id}").text
     assert client.delete(f"/api/v1/dead-letters/{job_id}").json()["outcome"] == "discarded"
     assert client.get("/api/v1/search", params={"q": job_id[:12]}).json()["jobs"]
+    found = client.get("/api/v1/search", params={"q": "no such ORDER"}).json()
+    assert [one["type"] for one in found["errors"]] == ["builtins.ValueError"]
     assert client.get("/api/v1/overview").json()["workers"] == 1
     assert client.get("/api/v1/trends", params={"window_s": 600}).json()["points"]
 

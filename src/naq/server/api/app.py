@@ -42,6 +42,7 @@ from naq.server.api import (
     settings,
     tasks,
     trends,
+    views,
     workers,
 )
 from naq.server.api.document import complete
@@ -52,7 +53,7 @@ from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
     enqueue, finding, export, jobs, kin, job_actions, job_edit, bulk, artifacts, errors, invalid, queues, tasks,
-    schedules, workers, letters, trends, alert_rules, alert_channels, incidents, live, access, settings,
+    schedules, workers, letters, trends, views, alert_rules, alert_channels, incidents, live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

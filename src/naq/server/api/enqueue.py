@@ -115,12 +115,12 @@ async def enqueue_job(request: Request, response: Response, new: NewJob, dry_run
     """Store a job; durable when this answers. The same `job_id` or `unique` key again adds nothing and answers 200."""
     core = core_of(request)
     async with core.asking() as backend:
-        call = await _call(core, backend, new, request)
+        call = await make_call(core, backend, new, request)
         if dry_run:
             response.status_code = 200
             return Enqueued(id=None, duplicate=False)
         await backend.open([call.plan.queue])
-        [job] = await _send(core, [call])
+        [job] = await send_calls(core, [call])
     note(request, target=job.id, after={"id": job.id, "task": new.task, "queue": call.plan.queue})
     response.status_code = 200 if job.duplicate else 201
     response.headers["Location"] = f"{core.settings.path_prefix}/api/v1/jobs/{job.id}"
@@ -136,7 +136,7 @@ async def enqueue_jobs(request: Request, new: NewJobs, dry_run: DryRun = False) 
     async with core.asking() as backend:
         for number, one in enumerate(new.jobs):
             try:
-                calls.append(await _call(core, backend, one, request))
+                calls.append(await make_call(core, backend, one, request))
             except (Problem, NaqException) as error:
                 if (problem := as_problem(error)) is None or problem.kind.status >= 500:
                     raise
@@ -149,7 +149,7 @@ async def enqueue_jobs(request: Request, new: NewJobs, dry_run: DryRun = False) 
         jobs = []
         if not dry_run:
             await backend.open(sorted({call.plan.queue for call in calls}))
-            jobs = await _send(core, calls)
+            jobs = await send_calls(core, calls)
     stored = iter(jobs)
     results = [
         Outcome(id=job.id, duplicate=job.duplicate) if each.code is None and (job := next(stored, None)) else each
@@ -159,7 +159,7 @@ async def enqueue_jobs(request: Request, new: NewJobs, dry_run: DryRun = False) 
     return Outcomes(results=results, stored=len(jobs), failed=len(results) - len(calls))
 
 
-async def _call(core: Core, backend: Backend, new: NewJob, request: Request) -> Call[Any]:
+async def make_call(core: Core, backend: Backend, new: NewJob, request: Request) -> Call[Any]:
     """What is to be enqueued, checked as far as it can be before anything is stored.
 
     Raises:
@@ -190,7 +190,8 @@ async def _find_parents(backend: Backend, wanted: list[str]) -> None:
         raise Problem("invalid", f"it is to wait for {len(errors)} jobs that are not there", errors=errors)
 
 
-async def _send(core: Core, calls: list[Call[Any]]) -> list[Job[Any]]:
+async def send_calls(core: Core, calls: list[Call[Any]]) -> list[Job[Any]]:
+    """Store them; a parent that has gone meanwhile is said as what it is."""
     try:
         return await send(core, calls)
     except JobNotFoundError as error:  # one that they wait for was there a moment ago

@@ -21,20 +21,21 @@ Fields = Annotated[
 ]
 
 
-def read_names(text: str, known: Collection[str], *, where: str) -> frozenset[str]:
+def read_names(text: str, known: Collection[str], *, where: str, of: str = "/query") -> frozenset[str]:
     """The names in `text`; none where it is empty.
 
     Args:
         text: with commas between.
         known: those that there are.
         where: the parameter's name, for the error.
+        of: where that stands.
 
     Raises:
         Problem: ``invalid``, with the first name that there is not.
     """
     names = frozenset(part for part in text.split(",") if part)
     if unknown := next((name for name in sorted(names) if name not in known), None):
-        raise wrong(f"/query/{where}", f"there is no {unknown[:60]!r}", given=unknown[:60], known=sorted(known))
+        raise wrong(f"{of}/{where}", f"there is no {unknown[:60]!r}", given=unknown[:60], known=sorted(known))
     return names
 
 

@@ -17,6 +17,7 @@ from naq.schedules.moves import Step
 from naq.schedules.timetable import read_timetable
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.job_actions import DryRun
+from naq.server.api.job_views import JobItem
 from naq.server.api.lists import Cursor, Limit, sliced
 from naq.server.api.models import Done, Page
 from naq.server.api.routes import BROKER, Routes
@@ -38,6 +39,8 @@ from naq.server.api.versions import CHANGED, IfMatch, check_version
 from naq.server.core import Core
 from naq.server.names import ScheduleName
 from naq.server.problems import Problem, wrong
+from naq.server.store.conditions import Among, JobQuery, Tagged
+from naq.server.store.queries import jobs as job_queries
 
 routes = Routes("schedules")
 _ONE = ("not_found", *BROKER)
@@ -155,6 +158,21 @@ async def delete(request: Request, name: ScheduleName, match: IfMatch = None) ->
         done = await acts.delete(name)
     entry = note(request, before={"task": kept.template.task, "cron": kept.table.cron, "every_s": kept.table.interval})
     return Done(id=name, done=done, outcome="deleted", audit_id=entry)
+
+
+@routes.add("GET", "/schedules/{name}/runs", "listScheduleRuns", "List a schedule's last jobs", problems=_ONE,
+            response_model_exclude_unset=True)  # fmt: skip
+async def list_runs(
+    request: Request, name: ScheduleName, limit: Annotated[int, Query(ge=1, le=200)] = 30
+) -> Page[JobItem]:
+    """Those whose time has come, the newest first, also run by hand or filled in; those still to come are left out."""
+    core = core_of(request)
+    async with core.asking() as backend:
+        await Acts(backend, core.config).get(name)
+    wanted = (Tagged("schedule", name), Among("state", ("scheduled",), negated=True))
+    async with core.reading() as connection:
+        found = await job_queries.find(connection, JobQuery(conditions=wanted, limit=limit))
+    return Page(items=[JobItem.of(row, core.redact) for row in found.jobs])
 
 
 @routes.add("POST", "/schedules/{name}/pause", "pauseSchedule", "Pause a schedule", role="operator", problems=_ONE)

@@ -14,7 +14,7 @@ from naq.server.api.models import Model, Moment, Page, at
 from naq.server.api.routes import BROKER, Routes
 from naq.server.names import TASK
 from naq.server.store.conditions import Among, Begins, Contains, JobQuery
-from naq.server.store.queries import fleet, jobs, trends
+from naq.server.store.queries import errors, fleet, jobs, sample, trends
 from naq.server.store.queries.trends import Point
 from naq.server.store.rows import MICRO, micros
 
@@ -22,6 +22,7 @@ routes = Routes("stats")
 Window = Annotated[int, Query(ge=60, le=62 * 86400, description="How far back, in seconds.")]
 Scope = Annotated[Literal["all", "task", "queue"], Query()]
 _FEW = 10  # of each kind in a search
+_GROUPS = 500  # groups of errors that a search looks at, the latest
 
 
 class TrendPoint(Model):
@@ -85,6 +86,15 @@ class Bucket(Model):
     count: int
 
 
+class FoundError(Model):
+    """A group of errors, as far as one recognises it."""
+
+    fingerprint: str
+    task: str
+    type: str
+    message: str
+
+
 class Found(Model):
     """What a search found, a few of each kind."""
 
@@ -92,6 +102,8 @@ class Found(Model):
     tasks: list[str]
     queues: list[str]
     workers: list[str]
+    schedules: list[str]
+    errors: list[FoundError]
 
 
 @routes.add("GET", "/trends", "getTrends", "Show a chart")
@@ -164,7 +176,8 @@ async def get_overview(request: Request, window_s: Window = 3600) -> Overview:
     )  # fmt: skip
 
 
-@routes.add("GET", "/search", "search", "Find something by its name or id")
+@routes.add("GET", "/search", "search", "Find something by its name or id",
+            response_model_exclude_unset=True)  # fmt: skip
 async def search(
     request: Request,
     q: Annotated[
@@ -177,7 +190,7 @@ async def search(
         ),
     ],
 ) -> Found:
-    """A few jobs, tasks, queues and workers."""
+    """A few jobs, tasks, queues, workers, schedules that had jobs, and groups of errors."""
     core = core_of(request)
     folded = q.casefold()
     is_id = re.fullmatch(r"[A-Za-z0-9_-]{3,64}", q) is not None
@@ -188,12 +201,20 @@ async def search(
         tasks = await fleet.find_tasks(connection)
         queues = await fleet.find_queues(connection)
         workers = await fleet.find_workers(connection)
+        schedules = await sample.schedules(connection, q, most=_FEW)
+        groups = await errors.find(connection, limit=_GROUPS)
     rows = {row.id: row for page in (exact, begins, named) if page is not None for row in page.jobs}
     return Found(
         jobs=[JobItem.of(row, core.redact) for row in list(rows.values())[:_FEW]],
         tasks=[one.name for one in tasks if folded in one.name.casefold()][:_FEW],
         queues=[one.name for one in queues if folded in one.name.casefold()][:_FEW],
         workers=[one.id for one in workers if folded in one.id.casefold()][:_FEW],
+        schedules=schedules,
+        errors=[
+            FoundError(fingerprint=one.fingerprint, task=one.task, type=one.type, message=one.message[:200])
+            for one in groups
+            if q == one.fingerprint or folded in f"{one.type} {one.message}".casefold()
+        ][:_FEW],
     )
 
 

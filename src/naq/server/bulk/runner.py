@@ -97,7 +97,7 @@ class Runner:
         ended = place is None
         listed: list[Any] = json.loads(row.failures)
         listed += did.failures[: max(0, self._core.settings.bulk_errors - len(listed))]
-        skips = Counter(json.loads(row.skips)) + did.skips
+        skips: Counter[str] = Counter(json.loads(row.skips)) + did.skips
         values: dict[str, Any] = {
             "done": row.done + did.done, "skipped": row.skipped + did.skips.total(),
             "failed": row.failed + len(did.failures), "failures": json.dumps(listed), "skips": json.dumps(skips),

@@ -227,7 +227,7 @@ class TestAmend:
             after = await seen(backend, spec.id, payload=b"other")
             assert (after.priority, after.run_at) == ("high", spec.run_at)
         with pytest.raises(ConfigurationError):
-            await other.amend_many([(after, after), (specs[0], replace(specs[0], attempt=2))])
+            await other.amend_many([pairs[0], (specs[0], replace(specs[0], attempt=2))])
         ran = [(await bench.claim(backend, queue)).job for queue in queues for _ in range(3)]
         assert {job.id for job in ran} == {job.id for job in jobs}
         assert {job.payload for job in ran} == {b"other"}
