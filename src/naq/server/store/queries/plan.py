@@ -47,6 +47,9 @@ from naq.server.store.queries.documents import json_at, number_at
 from naq.server.store.tables import STATES, jobs, tags
 
 SCAN: Final = 5_000  # rows that one page sifts at most: some 20 ms on SQLite
+SCATTERED: Final = (
+    2_000  # of them in an order in which rows do not lie: each is a page of the database, hardly a warm one
+)
 MOST_BRANCHES: Final = 60  # of a page; each costs a descent of an index, some 20 µs
 _SINGLE: Final = (
     "root_id",
@@ -120,7 +123,7 @@ def make_plan(query: JobQuery) -> Plan:  # noqa: PLR0911 - one return a kind of 
 
 def page(plan: Plan, query: JobQuery, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     """At most `query.limit` + 1 rows in the order of the page (of the way there, where it goes backwards)."""
-    walked = _walk(plan, query, SCAN if plan.residual else query.limit + 1)
+    walked = _walk(plan, query, _scan(query) if plan.residual else query.limit + 1)
     chosen = select(*columns).select_from(jobs.join(walked, jobs.c.id == walked.c.id)).where(*plan.residual)
     down = is_down(query)
     key, last = walked.c.sort, walked.c.id
@@ -130,16 +133,20 @@ def page(plan: Plan, query: JobQuery, columns: Sequence[ColumnElement[Any]]) -> 
 
 def frontier(plan: Plan, query: JobQuery) -> Select[int, str]:
     """The last row that a page with something to sift has looked at; none where it has looked at all there are."""
-    walked = _walk(plan, query, SCAN)
+    most = _scan(query)
+    walked = _walk(plan, query, most)
     down = is_down(query)
     order = (walked.c.sort.desc(), walked.c.id.desc()) if down else (walked.c.sort.asc(), walked.c.id.asc())
-    return select(walked.c.sort, walked.c.id).order_by(*order).limit(1).offset(SCAN - 1)
+    return select(walked.c.sort, walked.c.id).order_by(*order).limit(1).offset(most - 1)
 
 
 def count(plan: Plan, cap: int, *, parts: int = 1) -> tuple[Select[int, int], int]:
-    """How many rows fit, how many were looked at; how many at most: `cap`, of sifted ones `SCAN` for all `parts`."""
+    """How many rows fit, how many were looked at; how many at most: `cap`, of sifted ones `SCAN` for all `parts`.
+
+    Where the order costs nothing, those are sifted that the first page sifts: others would have to be read first.
+    """
     most = min(cap, SCAN // parts) if plan.residual else cap
-    walked = _walk(plan, JobQuery(limit=most), most, ordered=False)
+    walked = _walk(plan, JobQuery(limit=most), most, ordered=bool(plan.residual) and len(plan.branches) == 1)
     if not plan.residual:
         return select(func.count(), func.count()).select_from(walked), most
     fits = func.count().filter(and_(*plan.residual))
@@ -148,10 +155,14 @@ def count(plan: Plan, cap: int, *, parts: int = 1) -> tuple[Select[int, int], in
 
 def count_states(plan: Plan) -> Select[str, int, int]:
     """By state, how many rows fit and how many were looked at, of the first `SCAN`."""
-    walked = _walk(plan, JobQuery(limit=SCAN), SCAN, ordered=False)
+    walked = _walk(plan, JobQuery(limit=SCAN), SCAN, ordered=len(plan.branches) == 1)
     fits = func.count().filter(and_(true(), *plan.residual))
     joined = jobs.join(walked, jobs.c.id == walked.c.id)
     return select(jobs.c.state, fits, func.count()).select_from(joined).group_by(jobs.c.state)
+
+
+def _scan(query: JobQuery) -> int:
+    return min(SCAN, SCATTERED) if query.sort == "duration_us" else SCAN
 
 
 def is_down(query: JobQuery) -> bool:
