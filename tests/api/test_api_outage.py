@@ -27,6 +27,7 @@ BODIES: Mapping[str, Any] = {
     "editSchedule": {"cron": "0 4 * * *"},
     "backfillSchedule": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
     "limitQueue": {"limit": 3},
+    "setWorkerSlots": {"slots": 3},
     "editJob": {"priority": "high"},
     "createToken": {"name": "made"},
     "logIn": {"password": "wrong"},
@@ -34,7 +35,7 @@ BODIES: Mapping[str, Any] = {
 QUERIES: Mapping[str, dict[str, str]] = {"streamEvents": {"topics": "queues"}, "search": {"q": "shop"}}
 #: Reads that are of the broker alone, or of nobody: without a database they answer.
 WITHOUT_DATABASE = {
-    "listQueues", "getQueue", "listWorkers", "getWorker", "listDeadLetters", "getDeadLetter", "listSchedules",
+    "listQueues", "getQueue", "listWorkers", "listDeadLetters", "getDeadLetter", "listSchedules",
     "getSchedule", "explainJob", "getResult", "getWaitingJob", "streamEvents", "listSettings", "listAlertKinds",
     "downloadArtifact",
     "getMe",

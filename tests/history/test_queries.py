@@ -244,7 +244,7 @@ def test_every_list_walks_along_an_index(url: str) -> None:
             await asking.get_attempts(connection, "j00001")
             await asking.children(connection, "j00001")
             await fleet.find_workers(connection, after=(5, "w"))
-            await fleet.find_gone(connection, since=5, limit=10)
+            await fleet.find_seen(connection, since=5, limit=10)
             await fleet.find_worker_minutes(connection, "w", since=5)
             await fleet.find_queues(connection, after="q")
             await fleet.find_tasks(connection, after="q")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from history_tools import POSTGRES, Rig, append, drain, ended, make_rig, record, told
+from history_tools import NOW, POSTGRES, Rig, append, drain, ended, make_rig, record, told
 from msgspec.structs import replace
 
 from naq import Naq, clock
@@ -331,6 +331,11 @@ def test_first_events_of_a_job_that_others_know(url: str) -> None:
         assert (row["state"], row["progress"], row["progress_text"]) == ("running", 0.25, "on it")
         assert await rig.count(jobs) == 1
         assert await rig.count(attempts) == 0
+        early = new_id()  # it reported before it ran for long enough that its beginning was worth an event
+        await rig.take(told("progress", early, NOW + 1, value=0.5), told("started", early, NOW, worker="w"))
+        row = await rig.job(early)
+        assert (row["started_at"], row["worker"]) == (round(NOW * 1e6), "w")
+        assert (row["state"], row["progress"]) == ("running", 0.5)
 
     run(url, main)
 

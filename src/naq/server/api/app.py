@@ -37,12 +37,14 @@ from naq.server.api import (
     letters,
     live,
     metrics,
+    pace,
     queues,
     schedules,
     settings,
     tasks,
     trends,
     views,
+    worker_acts,
     workers,
 )
 from naq.server.api.document import complete
@@ -52,8 +54,9 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, finding, export, jobs, kin, job_actions, job_edit, bulk, artifacts, errors, invalid, queues, tasks,
-    schedules, workers, letters, trends, views, alert_rules, alert_channels, incidents, live, access, settings,
+    enqueue, finding, export, jobs, kin, job_actions, job_edit, pace, bulk, artifacts, errors, invalid, queues, tasks,
+    schedules, workers, worker_acts, letters, trends, views, alert_rules, alert_channels, incidents, live,
+    access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -280,6 +280,9 @@ def _running(
             _measure(row)
     elif row.rank != ours:
         return row if row.run == run and row.attempt == attempt else None
+    elif said is not None and row.state == "running" and row.started_at is None:
+        row.started_at, row.worker = at, clean(said.worker)  # something that it said came before its beginning
+        _measure(row)
     if said is not None and is_new and said.task:
         row.task, row.schedule = clean(said.task, 200), schedule_of(row.id)
         introduce(changes, row)

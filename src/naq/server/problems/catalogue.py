@@ -230,6 +230,13 @@ _ALL: Final = (
         "Make room; see docs/broker.md.",
     ),
     Kind(
+        "worker_silent",
+        504,
+        "The worker did not answer",
+        "It has gone, is cut off from the broker, or runs an older naq.",
+        "Look at when it was heard of last; try again.",
+    ),
+    Kind(
         "database_unavailable",
         503,
         "The database cannot be reached",

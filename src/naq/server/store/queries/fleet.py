@@ -92,9 +92,9 @@ async def get_worker(connection: AsyncConnection, worker_id: str) -> WorkerRow |
     return None if row is None else build(WorkerRow, row)
 
 
-async def find_gone(connection: AsyncConnection, *, since: int, limit: int) -> list[WorkerRow]:
-    """Workers that have gone and were heard of since then (microseconds), the last one first."""
-    asked = select(workers).where(workers.c.seen_at >= since, workers.c.gone_at.is_not(None))
+async def find_seen(connection: AsyncConnection, *, since: int, limit: int) -> list[WorkerRow]:
+    """Workers that were heard of since then (microseconds), the last one first."""
+    asked = select(workers).where(workers.c.seen_at >= since)
     found = await connection.execute(asked.order_by(workers.c.seen_at.desc(), workers.c.id.desc()).limit(limit))
     return [build(WorkerRow, row) for row in found.mappings()]
 
