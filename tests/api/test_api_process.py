@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 import pytest
@@ -18,6 +19,11 @@ from api_tools import DEADLINE, events, eventually, next_event, serving
 
 from naq.cli.app import run
 from naq.config import Config
+from naq.server.access import audit
+from naq.server.bulk import rows
+from naq.server.bulk.rows import BulkRow
+from naq.server.store import open_store
+from naq.server.store.tables import errors
 from tests.history.history_tools import make_url
 
 
@@ -96,6 +102,59 @@ def test_alerts_are_looked_at_made_and_muted_from_a_terminal(tmp_path: Path, naq
     assert naq("alerts", "mute", "none", **database).returncode == 3
     assert naq("alerts", "test", "ops", **database).returncode == 3
     assert json.loads(naq("alerts", "incidents", "--json", **database).stdout) == []
+
+
+def test_errors_and_bulk_actions_are_looked_at_and_decided_from_a_terminal(
+    tmp_path: Path, naq: Callable[..., Said]
+) -> None:
+    address = f"sqlite:///{tmp_path}/s.db"
+    database = {"NAQ_SERVER_DATABASE": address}
+    group = {
+        "fingerprint": "f1", "task": "shop.send", "type": "builtins.ValueError", "message": "no such order",
+        "count": 3, "first_at": 1, "last_at": 2, "last_job_id": "j1",
+    }  # fmt: skip
+    row = BulkRow(
+        id="b1", name="", action="move", filter="queue:a", ids=None, before_at=1, rate=None, spread_s=None,
+        options='{"queue":"b"}', state="running", created_at=1, created_by="ann", finished_at=None, total=9, done=4,
+        skipped=2, skips='{"it is running":2}', failed=0, failures="[]", place=None,
+    )  # fmt: skip
+
+    async def fill() -> None:
+        store = await open_store(address)
+        async with store.writing() as connection:
+            await connection.execute(errors.insert().values(**group))
+            await rows.add(connection, row)
+        await store.close()
+
+    asyncio.run(fill())
+
+    def error() -> Any:
+        return json.loads(naq("errors", "show", "f1", "--json", **database).stdout)
+
+    assert "no such order" in naq("errors", "list", "--task", "shop.send", **database).stdout
+    assert naq("errors", "ignore", "f1", "--until", "7d", "--times", "5", "--reason", "known", **database).stdout
+    assert (error()["state"], error()["ignored_count"], error()["note"]) == ("ignored", 8, "known")
+    said = naq("errors", "resolve", "f1", "--next-version", **database)
+    assert (said.returncode, "set code_version" in said.stderr) == (2, True)
+    assert naq("errors", "resolve", "f1", **database).returncode == 0
+    assert error()["state"] == "resolved"
+    assert naq("errors", "reopen", "f1", "-q", **database).stdout == "f1\n"
+    assert naq("errors", "reopen", "f2", **database).returncode == 3
+    assert naq("bulk", "list", "-q", **database).stdout == "b1\n"
+    shown = naq("bulk", "show", "b1", **database).stdout
+    assert "move queue=b" in shown
+    assert "2: it is running" in shown
+    assert naq("bulk", "abort", "b1", **database).stdout == "b1  aborted\n"
+    assert naq("bulk", "abort", "b1", **database).returncode == 4
+
+    async def audited() -> list[str]:
+        store = await open_store(address)
+        async with store.reading() as connection:
+            found = await audit.page(connection, limit=10)
+        await store.close()
+        return [one.action for one in found]
+
+    assert asyncio.run(audited()) == ["abortBulk", "abortBulk", "open error", "resolved error", "ignored error"]
 
 
 def test_a_public_address_and_a_misspelt_setting_are_refused(naq: Callable[..., Said]) -> None:

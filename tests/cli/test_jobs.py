@@ -93,6 +93,9 @@ def test_dead_letters(worker: Naqs) -> None:
     exported = worker("dead", "export", "-o", "dead.jsonl")
     assert exported.out == ""
     assert (worker.folder / "dead.jsonl").read_text() == worker("dead", "export").out
+    assert worker("dead", "handle", first, "--reason", "seen").lines == [f"{first}  handled"]
+    assert worker("dead", "reopen", first).lines == [f"{first}  open"]
+    assert worker("dead", "reopen", first, code=4).lines == [f"{first}  is open"]
     assert worker("dead", "discard", first, "-y").code == 0
     assert worker("jobs", "show", first, "--json").json["state"] == "failed"
     worker("dead", "show", first, code=3)

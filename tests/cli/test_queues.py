@@ -39,6 +39,17 @@ def test_pause_resume_limit(naq: Naqs) -> None:
         naq("queues", *verb, "mial", code=3)
 
 
+def test_a_task_is_paused_and_resumed(naq: Naqs) -> None:
+    job = naq("enqueue", "hello", "-A", "tasks:app", "-q").lines[0]
+    assert naq("tasks", "pause", "hello", "-A", "tasks:app", "--reason", "not now").lines == ["hello  paused"]
+    assert naq("tasks", "pause", "hello", code=4).lines == ["hello  is paused already"]
+    assert "no running worker" in naq("jobs", "why", job).out  # the first thing that keeps it
+    assert "did you mean 'hello'?" in naq("tasks", "pause", "helo", code=3).err
+    assert naq("tasks", "resume", "hello", "--json").json == [
+        {"id": "hello", "done": True, "outcome": "resumed", "count": 1}
+    ]
+
+
 def test_purge_asks_first(naq: Naqs) -> None:
     for _ in range(3):
         naq("enqueue", "hello", "--queue", "mail")

@@ -35,3 +35,17 @@ def with_database(db: str | None, act: Callable[[AsyncConnection], Awaitable[T]]
             await store.close()
 
     return asyncio.run(work())
+
+
+async def note(connection: AsyncConnection, action: str, target: str, *, before: object = None,
+               after: object = None) -> None:  # fmt: skip
+    """Write into the audit log what somebody at this terminal has changed, in the same transaction."""
+    from naq.job import new_id
+    from naq.limits.pauses import who
+    from naq.server.access import audit
+    from naq.server.access.roles import Identity
+
+    identity, entry = Identity(name=who(), role="admin", how="off", key="cli"), new_id()
+    await audit.begin(connection, entry=entry, identity=identity, address="", action=action, target=target,
+                      request_id="cli")  # fmt: skip
+    await audit.finish(connection, entry=entry, status=200, before=before, after=after)

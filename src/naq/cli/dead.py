@@ -22,16 +22,19 @@ from naq.cli.parameter import Group, Parameter, spread
 from naq.cli.values import read_arguments, read_duration
 from naq.cli.views import Change, LetterView
 from naq.exceptions import ConfigurationError
+from naq.flow import handled
 from naq.flow.letters import ALL, Pace, Search, edited, find_letters
+from naq.limits.pauses import who
 from naq.limits.rates import read_rate
 
 if TYPE_CHECKING:
-    from naq.backends.base import Backend
+    from naq.backends.base import Backend, DeadLetter
 
 app = Group("dead", "Jobs that failed for good, and messages that are no jobs: look, retry, remove.")
 
 app.add("naq.cli.edit:edit", "edit", "Run a failed job again with other arguments.")
 
+Names = Annotated[list[str], Parameter(negative_iterable="")]
 Ids = Annotated[list[str] | None, Parameter(negative_iterable="")]
 
 
@@ -193,6 +196,53 @@ def discard(letter_ids: Ids = None, /, *, consent: Consent = ASK, common: Common
         letter_ids: Which.
     """
     return _each(letter_ids, False, EVERYTHING, consent, common, "Remove", "removed", lambda b, name: b.bury(name))
+
+
+@app.command
+def handle(letter_ids: Names, /, *, reason: str = "", common: Common = DEFAULT) -> int:
+    """Say that somebody dealt with dead letters; they stay, and may still be run again.
+
+    Example: naq dead handle 01JC4N9W2V --reason "told the sender"
+
+    Args:
+        letter_ids: Which.
+        reason: What to say of it.
+    """
+    ttl = read_config(common).dead_ttl
+
+    async def act(backend: Backend, letter: DeadLetter) -> str:
+        await handled.handle(backend, letter.id, by=who(), note=reason, ttl=letter.at + ttl - clock.now())
+        return "handled"
+
+    return _say(letter_ids, common, act)
+
+
+@app.command
+def reopen(letter_ids: Names, /, *, common: Common = DEFAULT) -> int:
+    """Take back that dead letters are dealt with.
+
+    Example: naq dead reopen 01JC4N9W2V
+
+    Args:
+        letter_ids: Which.
+    """
+
+    async def act(backend: Backend, letter: DeadLetter) -> str:
+        return "open" if await handled.reopen(backend, letter.id) else ""
+
+    return _say(letter_ids, common, act)
+
+
+def _say(letter_ids: list[str], common: Common, act: Callable[[Backend, DeadLetter], Awaitable[str]]) -> int:
+    """`act` on each letter that is there; what it returns is the outcome, and nothing means that it was so before."""
+
+    async def one(backend: Backend, name: str) -> Change:
+        if (letter := await backend.letter(name)) is None:
+            return Change(id=name, done=False, outcome="not found")
+        outcome = await act(backend, letter)
+        return Change(id=name, done=bool(outcome), outcome=outcome or "is open")
+
+    return report(ask(common, lambda backend: each("noting", letter_ids, lambda name: one(backend, name))), common)
 
 
 @app.command

@@ -9,8 +9,10 @@ import msgspec
 
 from naq.cli.alerts import AlertView, IncidentView
 from naq.cli.artifacts import ArtifactView
+from naq.cli.bulk import BulkView
 from naq.cli.check import CheckView
 from naq.cli.db_text import DatabaseState, Pruning, Revision
+from naq.cli.error_groups import ErrorView
 from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
 from naq.cli.outbox_text import RowView
@@ -55,6 +57,18 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "tokens create": MadeToken,
     "tokens list": list[TokenView],
     "tokens revoke": list[Change],
+    "tasks pause": list[Change],
+    "tasks resume": list[Change],
+    "errors list": list[ErrorView],
+    "errors show": ErrorView,
+    "errors resolve": list[Change],
+    "errors ignore": list[Change],
+    "errors reopen": list[Change],
+    "bulk list": list[BulkView],
+    "bulk show": BulkView,
+    "bulk abort": list[Change],
+    "dead handle": list[Change],
+    "dead reopen": list[Change],
     "alerts list": list[AlertView],
     "alerts incidents": list[IncidentView],
     "alerts create": list[Change],

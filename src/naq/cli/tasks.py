@@ -1,22 +1,29 @@
-"""``naq tasks``: what an app can do."""
+"""``naq tasks``: what an app can do; holding one of its tasks."""
 # ruff: noqa: D417 - options that all commands share are described once, in naq.cli.common
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from naq.cli.common import DEFAULT, Common
-from naq.cli.errors import UsageError
+from naq.cli.changes import report
+from naq.cli.common import DEFAULT, Common, ask
+from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.output import Column, print_item, print_rows, span
-from naq.cli.parameter import Group
-from naq.cli.views import TaskView
+from naq.cli.parameter import Group, Parameter
+from naq.cli.views import Change, TaskView
+from naq.config.suggest import hint
+from naq.limits import pauses
 
 if TYPE_CHECKING:
     from naq.app import Naq
+    from naq.backends.base import Backend
     from naq.task import Task
 
-app = Group("tasks", "See what an app can do, and try it. Asks no broker.")
+app = Group("tasks", "See what an app can do, and try it; pause a task and resume it.")
+
+Names = Annotated[list[str], Parameter(negative_iterable="")]
 
 app.add("naq.cli.run_task:run", "run", "Run a task here and now, without a broker.")
 
@@ -63,6 +70,57 @@ def show(target: str, task: str | None = None, /, *, common: Common = DEFAULT) -
         common,
         name="name",
     )
+
+
+@app.command
+def pause(tasks: Names, /, *, reason: str = "", common: Common = DEFAULT) -> int:
+    """Start no job of these tasks until `resume`; what runs goes on, and so do other tasks of their queues.
+
+    Example: naq tasks pause send_mail --reason "the provider is down"
+
+    Args:
+        tasks: The tasks.
+        reason: Why; naq jobs why shows it, with your name and the time.
+    """
+    by = pauses.who()
+
+    async def act(backend: Backend, task: str) -> Change:
+        done = await pauses.pause_task(backend, task, by=by, why=reason)
+        return Change(id=task, done=done, outcome="paused" if done else "is paused already")
+
+    return _each(tasks, act, common)
+
+
+@app.command
+def resume(tasks: Names, /, *, common: Common = DEFAULT) -> int:
+    """End a pause; jobs that were put back meanwhile come again within 30 s.
+
+    Example: naq tasks resume send_mail
+
+    Args:
+        tasks: The tasks.
+    """
+
+    async def act(backend: Backend, task: str) -> Change:
+        done = await pauses.resume_task(backend, task)
+        return Change(id=task, done=done, outcome="resumed" if done else "is not paused")
+
+    return _each(tasks, act, common)
+
+
+def _each(tasks: Sequence[str], act: Callable[[Backend, str], Awaitable[Change]], common: Common) -> int:
+    """Do it to each, once all are known to be tasks."""
+    declared = () if common.app is None else _load(None, common).tasks
+
+    async def each(backend: Backend) -> list[Change]:
+        from naq.task.describe import said  # costs time that the other commands need not take
+
+        known = {*declared, *(await said(backend)), *(await pauses.paused_tasks(backend))}
+        if unknown := next((task for task in tasks if task not in known), None):
+            raise NotFoundError(f"no worker has said that it knows a task {unknown!r}; {hint(unknown, sorted(known))}")
+        return [await act(backend, task) for task in tasks]
+
+    return report(ask(common, each), common)
 
 
 def _load(target: str | None, common: Common) -> Naq:

@@ -274,7 +274,7 @@ class Crew:
         ledger.begin(self._worker)
 
     async def make_known(self) -> None:
-        """Let the fleet know what this worker is there for, and learn what it is not to run, before it runs anything."""
+        """Let the fleet know what this worker is there for, and learn what it is not to run, before it runs a job."""
         try:
             await self._handling.run_once()
         except NaqException as error:

@@ -16,7 +16,7 @@ from naq.server.api.lists import Cursor, Limit, begin, cut, size
 from naq.server.api.models import Done, Given, Model, Moment, Page, at
 from naq.server.api.routes import Routes
 from naq.server.names import TASK, Fingerprint
-from naq.server.problems import Problem
+from naq.server.problems import Problem, wrong
 from naq.server.store.queries import errors as queries
 from naq.server.store.queries.errors import ErrorGroup, ErrorState
 from naq.server.store.rows import micros
@@ -29,7 +29,8 @@ VALUES: Final = 20  # of each split
 class ErrorItem(Model):
     """A group. `detail` is its latest error with traceback; in lists it is left out.
 
-    An ignored one is open again when it comes after `ignored_until`, or when its count is over `ignored_count`.
+    An ignored one is open again when it comes after `ignored_until`, or when its count is over `ignored_count`; a
+    resolved one may still come from workers of the versions in `still_in`.
     """
 
     fingerprint: str
@@ -45,6 +46,7 @@ class ErrorItem(Model):
     decided_at: Moment | None
     ignored_until: Moment | None
     ignored_count: int | None
+    still_in: list[str] | None
     detail: Any = None
 
     @classmethod
@@ -54,7 +56,7 @@ class ErrorItem(Model):
             fingerprint=row.fingerprint, task=row.task, type=row.type, message=row.message, state=row.state,
             count=row.count, first_at=at(row.first_at), last_at=at(row.last_at), last_job_id=row.last_job_id,
             note=row.note, decided_at=at(row.decided_at), ignored_until=at(row.ignored_until),
-            ignored_count=row.ignored_count,
+            ignored_count=row.ignored_count, still_in=row.still_in,
             detail=parsed(row.detail) if detailed else None,
         )  # fmt: skip
 
@@ -63,6 +65,12 @@ class Decision(Given):
     """What somebody says about a group."""
 
     note: str = Field(default="", max_length=1000)
+
+
+class Resolving(Decision):
+    """`next_version`: mended in the code that is deployed next; workers of versions that run now may still have it."""
+
+    next_version: bool = False
 
 
 class Ignoring(Decision):
@@ -91,6 +99,7 @@ class Split(Model):
     queues: list[Share]
     workers: list[Share]
     attempts: list[Share]
+    versions: list[Share]
 
 
 class Hour(Model):
@@ -151,7 +160,7 @@ async def get_hours(
 
 @routes.add("GET", "/errors/{fingerprint}/split", "splitError", "Show where errors came from", problems=("not_found",))
 async def split_error(request: Request, fingerprint: Fingerprint) -> Split:
-    """By queue, worker and number of the attempt, of the newest two thousand attempts that failed so."""
+    """By queue, worker, its version of the code, and number of the attempt: the newest two thousand that failed so."""
     async with core_of(request).reading() as connection:
         if await queries.get(connection, fingerprint) is None:
             raise Problem("not_found", f"there is no group of errors {fingerprint}")
@@ -159,7 +168,7 @@ async def split_error(request: Request, fingerprint: Fingerprint) -> Split:
     return Split(
         counted=len(found), whole=len(found) < COUNTED, jobs=len({one.job_id for one in found}),
         queues=_shares(one.queue for one in found), workers=_shares(one.worker for one in found),
-        attempts=_shares(str(one.attempt) for one in found),
+        attempts=_shares(str(one.attempt) for one in found), versions=_shares(one.version for one in found),
     )  # fmt: skip
 
 
@@ -169,8 +178,8 @@ def _shares(values: Iterable[str]) -> list[Share]:
 
 @routes.add("POST", "/errors/{fingerprint}/resolve", "resolveError", "Say that errors are mended", role="operator",
             problems=("not_found",))  # fmt: skip
-async def resolve_error(request: Request, fingerprint: Fingerprint, decision: Decision | None = None) -> Done:
-    """One that comes again is shown as regressed."""
+async def resolve_error(request: Request, fingerprint: Fingerprint, decision: Resolving | None = None) -> Done:
+    """One that comes again, or from code of the next version on, is shown as regressed."""
     return await _decide(request, fingerprint, "resolved", decision)
 
 
@@ -192,15 +201,21 @@ async def _decide(
     request: Request, fingerprint: str, state: Literal["open", "resolved", "ignored"], decision: Decision | None
 ) -> Done:
     decision = decision or Decision()
-    until, times = None, None
+    until, times, still_in = None, None, None
     if isinstance(decision, Ignoring):
         until, times = decision.until and micros(decision.until.timestamp()), decision.times
     async with core_of(request).writing() as connection:
+        if isinstance(decision, Resolving) and decision.next_version:
+            still_in = await queries.versions_running(connection)
+            if not still_in:
+                raise wrong(
+                    "/next_version", "no worker that runs says which version of your code it has: set code_version"
+                )
         before = await queries.get(connection, fingerprint)
         if before is None:
             raise Problem("not_found", f"there is no group of errors {fingerprint}")
         await queries.decide(connection, fingerprint, state, at=micros(clock.now()), note=decision.note, until=until,
-                             times=times)  # fmt: skip
+                             times=times, still_in=still_in)  # fmt: skip
     after = {"state": state, **decision.model_dump(mode="json", exclude_defaults=True)}
     entry = note(request, before={"state": before.state}, after=after)
     return Done(id=fingerprint, done=before.state != state, outcome=state, audit_id=entry)

@@ -253,6 +253,8 @@ def _error(changes: Changes, made: AttemptRow, row: JobRow) -> None:
             name, row.task, made.error_type or "", made.error or "", made.detail or "", made.ended_at, 0, row.id
         )
     delta.count += 1
+    if made.worker:
+        delta.workers.add(made.worker)
     delta.first_at = min(delta.first_at, made.ended_at)
     if made.ended_at >= delta.last_at:
         delta.last_at, delta.last_job_id = made.ended_at, row.id

@@ -16,7 +16,7 @@ _MINUTE: Final = MINUTE * MICRO
 
 
 class ErrorDelta(Struct):
-    """What was learnt of an error group."""
+    """What was learnt of an error group; `workers` are those that had it."""
 
     fingerprint: str
     task: str
@@ -27,6 +27,7 @@ class ErrorDelta(Struct):
     last_at: int
     last_job_id: str
     count: int = 0
+    workers: set[str] = set()
 
 
 class Sums(Struct):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import astuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store import bulk
-from naq.server.store.changes import Changes
+from naq.server.store.changes import Changes, ErrorDelta
 from naq.server.store.rows import AttemptRow, EventRow, InvalidRow, JobRow, LogRow
 from naq.server.store.tables import (
     attempts,
@@ -27,6 +28,7 @@ from naq.server.store.tables import (
     rollups,
     tags,
     tasks,
+    workers,
 )
 
 JOB_COLUMNS: Final = JobRow.__struct_fields__
@@ -43,7 +45,8 @@ _SEEN_ERROR: Final = (
     f" last_job_id = CASE WHEN {_LATER} THEN excluded.last_job_id ELSE errors.last_job_id END,"
     f" message = CASE WHEN {_LATER} THEN excluded.message ELSE errors.message END,"
     f" detail = CASE WHEN {_LATER} THEN excluded.detail ELSE errors.detail END,"
-    " state = CASE WHEN errors.state = 'resolved' AND excluded.last_at > errors.decided_at THEN 'regressed'"
+    " state = CASE WHEN errors.state = 'resolved' AND excluded.last_at > errors.decided_at"
+    " AND excluded.state <> 'resolved' THEN 'regressed'"
     " WHEN errors.state = 'ignored' AND (excluded.last_at > errors.ignored_until"
     " OR errors.count + excluded.count > errors.ignored_count) THEN 'open' ELSE errors.state END,"
     f" last_at = CASE WHEN {_LATER} THEN excluded.last_at ELSE errors.last_at END"
@@ -114,9 +117,29 @@ async def _sums(connection: AsyncConnection, changes: Changes) -> None:
     found = [(name, *of) for name, of in sorted(changes.tasks.items())]
     await bulk.insert(connection, tasks, ("name", "queue", "first_at", "last_at"), found, _SEEN_TASK)
     columns = ("fingerprint", "task", "type", "message", "detail", "first_at", "last_at", "last_job_id", "count")
-    deltas = [(*astuple(changes.errors[name]), "open", "") for name in sorted(changes.errors)]
+    expected = await _expected(connection, changes.errors)
+    deltas = [
+        (*astuple(changes.errors[name])[: len(columns)], "resolved" if name in expected else "open", "")
+        for name in sorted(changes.errors)
+    ]
     await bulk.insert(connection, errors, (*columns, "state", "note"), deltas, _SEEN_ERROR)
     hours = [(*key, count) for key, count in sorted(changes.error_hours.items())]
     await bulk.insert(
         connection, error_hours, ("fingerprint", "at", "count"), hours, bulk.added(error_hours, ("count",))
     )
+
+
+async def _expected(connection: AsyncConnection, deltas: Mapping[str, ErrorDelta]) -> set[str]:
+    """The groups that were resolved for code to come, and came from workers of the code before it alone."""
+    columns = ("fingerprint", "resolved_in")
+    found = await bulk.among(connection, errors, columns, "fingerprint", list(deltas))
+    still_in = {name: set(msgspec.json.decode(said, type=list[str])) for name, said in found if said is not None}
+    if not still_in:
+        return set()
+    ids = sorted(set().union(*(deltas[name].workers for name in still_in)))
+    code: dict[str, str] = dict(await bulk.among(connection, workers, ("id", "code"), "id", ids))
+    return {
+        name
+        for name, versions in still_in.items()
+        if deltas[name].workers and {code.get(worker, "") for worker in deltas[name].workers} <= versions
+    }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.queries.build import build
 from naq.server.store.rows import InvalidRow
-from naq.server.store.tables import attempts, error_hours, errors, invalid, jobs
+from naq.server.store.tables import attempts, error_hours, errors, invalid, jobs, workers
 
 ErrorState = Literal["open", "resolved", "ignored", "regressed"]
 
@@ -33,6 +35,11 @@ class ErrorGroup(Struct, frozen=True, kw_only=True):
     ignored_until: int | None
     ignored_count: int | None
     resolved_in: str | None
+
+    @property
+    def still_in(self) -> list[str] | None:
+        """The versions of code in which a resolved one may still come; None: in none."""
+        return None if self.resolved_in is None else msgspec.json.decode(self.resolved_in, type=list[str])
 
 
 class InvalidEvent(InvalidRow, frozen=True, kw_only=True):
@@ -89,14 +96,17 @@ async def decide(
     note: str = "",
     until: int | None = None,
     times: int | None = None,
+    still_in: Sequence[str] | None = None,
 ) -> bool:
     """What a person says of a group (a connection of `Store.writing`); False if there is none.
 
-    A resolved one that comes again is ``regressed``; an ignored one is open again when it comes after `until`, or more
-    than `times` more.
+    A resolved one that comes again is ``regressed``, unless from workers whose code is of a version in `still_in`; an
+    ignored one is open again when it comes after `until`, or more than `times` more.
     """
     values: dict[str, Any] = {"state": state, "decided_at": at, "note": note, "ignored_until": until}
     values |= {"ignored_count": None if times is None else errors.c.count + times, "resolved_in": None}
+    if still_in is not None:
+        values["resolved_in"] = msgspec.json.encode(list(still_in)).decode()
     done = await connection.execute(update(errors).where(errors.c.fingerprint == fingerprint).values(values))
     return done.rowcount > 0
 
@@ -108,6 +118,7 @@ class Failed(NamedTuple):
     queue: str
     worker: str
     attempt: int
+    version: str  # of the code of its worker; empty where nobody said so
 
 
 async def newest(connection: AsyncConnection, fingerprint: str, *, most: int) -> list[Failed]:
@@ -119,8 +130,16 @@ async def newest(connection: AsyncConnection, fingerprint: str, *, most: int) ->
         .limit(most)
         .subquery("some")
     )
-    asked = select(some.c.job_id, jobs.c.queue, some.c.worker, some.c.attempt).join(jobs, jobs.c.id == some.c.job_id)
+    version = func.coalesce(workers.c.code, "")
+    asked = select(some.c.job_id, jobs.c.queue, some.c.worker, some.c.attempt, version)
+    asked = asked.join(jobs, jobs.c.id == some.c.job_id).outerjoin(workers, workers.c.id == some.c.worker)
     return [Failed(*row) for row in await connection.execute(asked)]
+
+
+async def versions_running(connection: AsyncConnection) -> list[str]:
+    """The versions of code that workers say they have which have not gone, in order."""
+    asked = select(workers.c.code).where(workers.c.gone_at.is_(None), workers.c.code != "").distinct()
+    return sorted(str(code) for code in (await connection.execute(asked)).scalars())
 
 
 async def find_invalid(
