@@ -38,7 +38,7 @@ def ingest(databases: Sequence[str], count: int, times: int) -> list[Row]:
 
         def once(name: str = name) -> Row:
             with tempfile.TemporaryDirectory() as folder, bundled_server(Path(folder) / "broker") as broker:
-                asyncio.run(_log(broker.url, count))
+                asyncio.run(log_records(Config(broker_url=broker.url, namespace=NAMESPACE), count))
                 with fresh(name) as database:
                     return _once(Path(folder), broker.url, database, count)
 
@@ -47,8 +47,9 @@ def ingest(databases: Sequence[str], count: int, times: int) -> list[Row]:
     return rows
 
 
-async def _log(broker: str, count: int) -> None:
-    backend: Any = from_url(Config(broker_url=broker, namespace=NAMESPACE))
+async def log_records(config: Config, count: int) -> None:
+    """Write so many records into the log of `config.namespace`."""
+    backend: Any = from_url(config)
     await backend.open(["q0", "q1", "q2", "q3"])
     for start in range(0, count, BATCH):
         made = [record(n) for n in range(start, min(start + BATCH, count))]

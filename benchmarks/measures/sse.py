@@ -13,8 +13,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.history.database import fresh
+from benchmarks.history.database import DATABASES, asked, fresh
 from benchmarks.measure import Row, rounds, summary
+from benchmarks.measures.ingest import HOW_FAR, log_records
 from benchmarks.process import OWN, Child, cpu_seconds, resident
 from naq.backends import from_url
 from naq.backends.base import Event
@@ -27,6 +28,9 @@ SECONDS = float(os.environ.get("BENCH_SSE_SECONDS", "120"))  # of events: memory
 RATE = 1_000  # events a second
 BATCH = 20  # of them at once
 JOBS = 200  # jobs that report; each client watches some of them
+BEFORE = (
+    100_000  # jobs that the history has before: SQLite's cache of 64 MiB is full then, as of any server after a while
+)
 LOOK = 2.0  # seconds between two looks at the server's memory
 NAMESPACE = "bench"
 KEYS = ("p50_ms", "p95_ms", "max_ms", "events_per_s", "told_per_s", "cpu_percent", "rss_mb", "growth_mb")
@@ -34,11 +38,11 @@ KEYS = ("p50_ms", "p95_ms", "max_ms", "events_per_s", "told_per_s", "cpu_percent
 
 def sse(databases: Sequence[str], clients: int) -> list[Row]:
     """A row a database: times from event to client, and the server's memory: `rss_mb` at the end, `growth_mb` from the
-    third quarter of the time to the last, and at each tenth. SQLite's cache is in it, until that is full; PostgreSQL's
-    is not. `stalled` clients read nothing for a minute and a half, then come again; `dropped`: those the server ended.
+    third quarter of the time to the last, and at each tenth. SQLite's cache, which is in it, has been filled before.
+    `stalled` clients read nothing for a minute and a half, then come again; `dropped`: those the server ended.
     """
     rows: list[Row] = []
-    for name in databases or ["postgresql"]:
+    for name in databases or DATABASES:
 
         def once(name: str = name) -> Row:
             with (
@@ -60,10 +64,13 @@ async def _once(folder: Path, broker: str, database: str, clients: int) -> Row:
         "NAQ_SERVER_PORT": "0", "NAQ_SERVER_SSE_CLIENTS_EACH": "10000", "NAQ_SERVER_RATE": "1000000/60s",
     }  # fmt: skip
     jobs = [f"job-{n}" for n in range(JOBS)]
+    await log_records(Config(broker_url=broker, namespace=NAMESPACE), BEFORE)
     server = Child([OWN / "naq", "server"], environment, folder / "server.log")
     watching: Child | None = None
     try:
-        command = [OWN / "python", "-m", "benchmarks.measures.watch", await _address(server), str(clients), *jobs]
+        address = await _address(server)
+        await _read(database, server)
+        command = [OWN / "python", "-m", "benchmarks.measures.watch", address, str(clients), *jobs]
         watching = Child(command, {}, folder / "watch.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         await _line(watching)
         pid, sizes = server.popen.pid, list[float]()
@@ -124,6 +131,17 @@ def _ended() -> JobRecord:
     now = time.time()
     return JobRecord(id=new_id(), state=JobState.SUCCEEDED, queue="default", task="shop.import", worker="host-1",
                      enqueued_at=now - 1, started_at=now - 0.5, finished_at=now)  # fmt: skip
+
+
+async def _read(database: str, server: Child) -> None:
+    """Wait until the history has what was there before."""
+    with asked(database) as ask:
+        for _ in range(1200):
+            server.check()
+            if ask(HOW_FAR) >= BEFORE:
+                return
+            await asyncio.sleep(0.1)
+    raise RuntimeError(f"the server had not read {BEFORE:,} records after 120 s")
 
 
 async def _look(pid: int, sizes: list[float]) -> None:

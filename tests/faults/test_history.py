@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from rig.history import context, start
 from sqlalchemy import func, select
 
@@ -91,13 +92,17 @@ async def _job(backend: Backend, n: int, seed: int) -> None:
     errors = [error] if state is JobState.FAILED else []
     final = JobRecord(
         id=job_id, state=state, queue="mail", task="shop.send", attempt=2 if n % 7 == 0 else 1, errors=errors,
-        started_at=NOW + n, finished_at=NOW + n + random.Random(seed).random(), worker="w",
+        started_at=NOW + n, finished_at=NOW + n + random.Random(seed).random(), worker="w", arguments=_called(n),
     )  # fmt: skip
     await stored.store(final, first=True)
     if n % 20 == 0:
         again = JobRecord(id=job_id, state=JobState.SUCCEEDED, queue="mail", task="shop.send", run=2,
-                          finished_at=NOW + n + 5, worker="w")  # fmt: skip
+                          finished_at=NOW + n + 5, worker="w", arguments=_called(n + 1000))  # fmt: skip
         await stored.store(again, first=False)
+
+
+def _called(n: int) -> Raw:
+    return Raw(b'{"args":[%d],"kwargs":{}}' % n)
 
 
 async def _log(backend: Backend) -> list[Event]:
@@ -127,11 +132,17 @@ async def _check(store: Store, log: list[Event]) -> None:
     assert len(last) >= KILLS * ROUND
     async with store.reading() as connection:
         found = await connection.execute(
-            select(jobs.c.id, jobs.c.state, jobs.c.run, jobs.c.attempt, jobs.c.finished_at)
+            select(jobs.c.id, jobs.c.state, jobs.c.run, jobs.c.attempt, jobs.c.finished_at, jobs.c.args)
         )
-        rows = {row.id: (row.state, row.run, row.attempt, row.finished_at) for row in found}
+        rows = {row.id: (row.state, row.run, row.attempt, row.finished_at, row.args) for row in found}
         assert rows == {
-            record.id: (record.state.value, record.run, record.attempt, round(record.finished_at * 1e6))
+            record.id: (
+                record.state.value,
+                record.run,
+                record.attempt,
+                round(record.finished_at * 1e6),
+                bytes(record.arguments or b"").decode(),
+            )
             for record in last.values()
         }
         asked = select(rollups.c.what, func.sum(rollups.c.count)).where(
