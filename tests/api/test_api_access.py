@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_tools import Served, serving
+from api_tools import Served, document, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,15 +16,13 @@ from naq.config import Config
 from naq.config.server import ServerConfig
 from naq.exceptions import ConfigurationError
 from naq.server.access.redact import HIDDEN, Redactor
-from naq.server.api.app import make_app
 
 
 def operations() -> list[tuple[str, str, str, dict[str, Any]]]:
     """Method, path, role and the operation itself, of every route in the document."""
-    document = make_app(Config(broker_url="memory:"), ServerConfig()).openapi()
     return [
         (method.upper(), path, operation["x-naq-role"], operation)
-        for path, item in document["paths"].items()
+        for path, item in document()["paths"].items()
         for method, operation in item.items()
     ]
 
