@@ -7,25 +7,23 @@ import sys
 import time
 from typing import Final
 
+from benchmarks.history.beside import QUEUES, WORKERS, beside, ulid
 from naq.server.ingest.fold import rank
 from naq.server.store import Store, write
 from naq.server.store.changes import HOUR, Changes, ErrorDelta
 from naq.server.store.retention import Retention
-from naq.server.store.rows import MICRO, AttemptRow, EventRow, InvalidRow, JobRow, LogRow
-from naq.server.store.tables import audit
+from naq.server.store.rows import MICRO, AttemptRow, EventRow, JobRow, LogRow
 
 BATCH: Final = 10_000  # jobs of a transaction
 SPAN: Final = 29 * 86_400  # seconds over which the jobs are spread: less than the thirty days after which they go
-TASKS, QUEUES, WORKERS, TENANTS, GROUPS = 60, 12, 40, 1000, 20_000
+TASKS, TENANTS, GROUPS = 60, 1000, 20_000
 WAITING: Final = 1_000  # jobs, the latest, that wait
 ENDS: Final = ("succeeded",) * 95 + ("failed",) * 3 + ("cancelled", "expired")
 TREE: Final = 2_000  # every so many jobs one begins a family, whose next 300 are its children
 FAMILY: Final = 300
-AUDITED: Final = 20_000  # changes that somebody made, and events that were none
 DETAIL: Final = '{"type":"builtins.ValueError","message":"order is gone","attempt":1,"frames":[' + ",".join(
     f'["/app/shop.py",{line},"step{line}","raise ValueError(order)"]' for line in range(12)
 ) + "]}"  # fmt: skip
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 async def generate(store: Store, count: int, *, seed: int = 1) -> list[tuple[str, str]]:
@@ -57,7 +55,7 @@ async def generate(store: Store, count: int, *, seed: int = 1) -> list[tuple[str
             await write.save(connection, changes)
         if first % 500_000 == 0:
             print(f"  {first:,} jobs", file=sys.stderr, flush=True)
-    await _beside(store, until)
+    await beside(store, until)
     return waiting
 
 
@@ -65,7 +63,7 @@ def _job(chance: random.Random, n: int, at: float) -> JobRow:
     """A job that waits."""
     made = round(at * MICRO)
     task = min(int(chance.expovariate(0.12)), TASKS - 1)  # few tasks have most of the jobs
-    row = JobRow(_id(at, n), task=f"shop.task{task}", queue=f"q{task % QUEUES}", state="queued", created_at=made)
+    row = JobRow(ulid(at, n), task=f"shop.task{task}", queue=f"q{task % QUEUES}", state="queued", created_at=made)
     row.rank, row.ranked_at, row.updated_at = rank(1, 1), made, made
     row.args = f'{{"args":[{n},"some text of the usual length"],"kwargs":{{}}}}'
     return row
@@ -110,32 +108,3 @@ def _add(changes: Changes, n: int, row: JobRow) -> None:
     changes.jobs[row.id] = row
     changes.new.add(row.id)
     changes.touched[row.id] = None
-
-
-async def _beside(store: Store, until: float) -> None:
-    """What is listed and is no job."""
-    now = round(until * MICRO)
-    changes = Changes({}, set())
-    changes.invalid = [
-        InvalidRow(at=now - n, seen_at=now - n, kind="record", job_id=f"job-{n}", queue="q1", cursor=str(n),
-                   reason="it is none", data=b"{}")
-        for n in range(AUDITED)
-    ]  # fmt: skip
-    rows = [
-        {"id": _id(until, n), "at": now - n, "who": f"user{n % 9}", "role": "operator", "address": "127.0.0.1",
-         "action": "cancelJob", "target": f"job-{n % 999}", "status": 200, "request_id": f"r{n}"}
-        for n in range(AUDITED)
-    ]  # fmt: skip
-    async with store.writing() as connection:
-        await write.lock(connection, "generated")
-        await write.save(connection, changes)
-        await connection.execute(audit.insert(), rows)
-
-
-def _id(at: float, n: int) -> str:
-    """A ULID of that moment."""
-    ms, text = int(at * 1000), ""
-    for _ in range(10):
-        text = _ALPHABET[ms & 31] + text
-        ms >>= 5
-    return text + f"{n:016d}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from itertools import cycle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2 as httpx
+
+from benchmarks.history.depths import Place
 
 Ask = Callable[[], tuple[str, dict[str, Any]]]
 """The next path and its parameters."""
 
 API = "/api/v1"
-DEPTH = 60  # pages of 200 that are walked before a deep one is asked for
+PAGE = 200  # jobs of a page far behind the first
 FILTERS = {
     "all": "",
     "one state": "state:failed",
@@ -40,23 +41,38 @@ FILTERS = {
     "a word": "task41",
 }
 SORTS = ("-created_at", "created_at", "-started_at", "-finished_at", "-duration")
-#: Read from the broker alone, or a file, or a stream; and all jobs there are, which takes what it takes.
 LEFT_OUT = {
-    "streamEvents", "downloadArtifact", "listArtifacts", "getSchedule", "getDeadLetter", "getResult", "getMe",
-    "exportJobs", "explainJob", "getWaitingJob",
+    # Read from the broker alone, or a file, or a stream.
+    "streamEvents", "downloadArtifact", "listArtifacts", "listSchedules", "getSchedule", "listDeadLetters",
+    "getDeadLetter", "downloadDeadLetter", "getResult", "getMe", "explainJob", "getWaitingJob", "livez",
+    # All jobs there are, which takes what it takes.
+    "exportJobs",
+    # A page of a tag, which is asked for as such, behind a look at the broker.
+    "listScheduleRuns",
+    # Of a job that runs, which none does here: what it takes is what the histogram of a task takes.
+    "getPace",
+    # What people set up by hand, and nobody has here: a row by its key.
+    "getAlertChannel", "getBulk", "getView",
 }  # fmt: skip
 DAY = 86_400
+#: What an operation needs, or is asked for as much as it gives.
+MOST: dict[str, dict[str, Any]] = {
+    "search": {"q": "task4"}, "listWorkers": {"gone_s": 30 * DAY}, "getQueueDepth": {"minutes": 1440},
+    "getWorkerMinutes": {"minutes": 1440},    "getErrorHours": {"hours": 720}, "getOverview": {"window_s": 30 * DAY},
+}  # fmt: skip
 
 
-def questions(client: httpx.Client) -> list[tuple[str, Ask]]:
-    """By name, how to ask."""
+def questions(client: httpx.Client, places: list[Place]) -> list[tuple[str, Ask]]:
+    """By name, how to ask; `places` are those of which the pages behind them are asked for."""
     chance, found = random.Random(2), list[tuple[str, Ask]]()
     for name, text in FILTERS.items():
         for sort in SORTS if name in _SORTED else SORTS[:1]:
             found.append((f"jobs: {name}, {sort}", _always(f"{API}/jobs", filter=text, sort=sort)))
         found.append((f"jobs: {name}, counted", _always(f"{API}/jobs", filter=text, count="capped")))
         found += [(f"{of}: {name}", _always(f"{API}/jobs/{of}", filter=text)) for of in _SUMS]
-    found += [(f"jobs: {name}, page {DEPTH}", _deep(client, text)) for name, text in FILTERS.items() if name in _LONG]
+    for one in places:
+        params = {"filter": one.text, "sort": one.sort, "limit": PAGE, "cursor": one.cursor}
+        found.append((f"jobs: {one.text or 'all'}, {one.sort}, behind {one.depth:,}", _always(f"{API}/jobs", **params)))
     found += [(name, ask) for name, ask in _things(client, chance).items()]
     charts = [(scope, name, days) for scope, name in (("all", ""), ("task", "shop.task0"), ("queue", "q0"))
               for days in (1, 7, 30)]  # fmt: skip
@@ -72,40 +88,46 @@ def questions(client: httpx.Client) -> list[tuple[str, Ask]]:
 
 _SORTED = {"all", "one state", "worker", "absent text"}  # in every order: a walk of its own, and sifting
 _SUMS = ("states", "facets", "histogram")
-_LONG = {"all", "one state", "task", "tag"}
 
 
 def _things(client: httpx.Client, chance: random.Random) -> dict[str, Ask]:
     """Everything else in the document, of things that are there."""
     some = [job["id"] for text in ("", "state:failed", "state:queued") for job in _items(client, "/jobs", filter=text)]
     roots = [job["id"] for job in _items(client, "/jobs", filter="task:shop.task0", limit=200)]
-    lists = {name: _items(client, f"/{name}", limit=100) for name in ("errors", "workers", "queues", "tasks")}
-    values: dict[str, list[str]] = {
-        "job_id": [*some, *roots],
-        "fingerprint": [one["fingerprint"] for one in lists["errors"]],
-        "queue": [one["name"] for one in lists["queues"]],
-        "task": [one["name"] for one in lists["tasks"]],
-        "worker_id": [one["id"] for one in lists["workers"]],
-    }
+    values: dict[str, list[str]] = {"job_id": [*some, *roots]}
     found: dict[str, Ask] = {}
     for path, item in client.get(f"{API}/openapi.json").json()["paths"].items():
         operation = item.get("get")
-        if operation is None or operation["operationId"] in LEFT_OUT or path == f"{API}/jobs":
+        if operation is None or (name := operation["operationId"]) in LEFT_OUT or path == f"{API}/jobs":
             continue
-        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-        if any(not values.get(name) for name in names):
-            continue
-        needs = {"q": "task4"} if path.endswith("/search") else {}
+        chosen: dict[str, list[str]] = {}
+        for place, part in _parts(path):
+            where = part if part in values else place
+            if where not in values:
+                listed = _items(client, place, **(MOST["listWorkers"] if place == "/workers" else {}))
+                values[where] = [one.get(part) or one.get("id") or one["name"] for one in listed]
+            if not values[where]:
+                raise RuntimeError(f"{name}: there is nothing at {place} to ask for: generate some, or leave it out")
+            chosen[part] = values[where]
+        needs = MOST.get(name, {})
 
         def ask(
-            path: str = path, names: list[str] = names, needs: dict[str, str] = needs
+            path: str = path, chosen: dict[str, list[str]] = chosen, needs: dict[str, Any] = needs
         ) -> tuple[str, dict[str, Any]]:
-            for name in names:
-                path = path.replace(f"{{{name}}}", chance.choice(values[name]))
+            for part, some in chosen.items():
+                path = path.replace(f"{{{part}}}", chance.choice(some))
             return path, needs
 
-        found[operation["operationId"]] = ask
+        found[name] = ask
     return found
+
+
+def _parts(path: str) -> Iterator[tuple[str, str]]:
+    """The parameters of a path, each with the list that has its values."""
+    steps = path.split("/")
+    for n, step in enumerate(steps):
+        if step.startswith("{"):
+            yield "/".join(steps[:n]).removeprefix(API), step[1:-1]
 
 
 def _always(path: str, **params: Any) -> Ask:
@@ -113,20 +135,8 @@ def _always(path: str, **params: Any) -> Ask:
     return lambda: (path, given)
 
 
-def _deep(client: httpx.Client, text: str) -> Ask:
-    """Pages far behind the first, by walking there."""
-    places: list[str] = []
-    params: dict[str, Any] = {"filter": text, "limit": 200}
-    for page in range(DEPTH):
-        cursor = client.get(f"{API}/jobs", params=params).json()["next_cursor"]
-        if cursor is None:
-            break
-        params["cursor"] = cursor
-        if page > DEPTH - 10:
-            places.append(cursor)
-    given = cycle(places or [params.get("cursor", "")])
-    return lambda: (f"{API}/jobs", {"filter": text, "limit": 200, "cursor": next(given)})
-
-
 def _items(client: httpx.Client, path: str, **params: Any) -> list[Any]:
-    return client.get(f"{API}{path}", params=params).json()["items"]
+    answer = client.get(f"{API}{path}", params=params)
+    if not answer.is_success:
+        raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:500]}")
+    return answer.json()["items"]

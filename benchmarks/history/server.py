@@ -13,6 +13,7 @@ from benchmarks.process import OWN, Child
 PATIENCE = 60.0  # seconds until it answers
 NAMESPACE = "bench"
 SAID = "naq server on "
+SECRET = "of a measurement, no other; 32 characters are asked for"  # with it cursors are made to any place
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def served(folder: Path, broker: str, database: str, *, cores: Collection[int] =
     """Its address and its process, which may use `cores` alone (none: all)."""
     environment = {
         "NAQ_BROKER_URL": broker, "NAQ_NAMESPACE": NAMESPACE, "NAQ_SERVER_DATABASE": database,
-        "NAQ_SERVER_PORT": "0", "NAQ_SERVER_RATE": "1000000/60s",
+        "NAQ_SERVER_PORT": "0", "NAQ_SERVER_RATE": "1000000/60s", "NAQ_SERVER_SECRET": SECRET,
     }  # fmt: skip
     server = Child([OWN / "naq", "server"], environment, folder / "server.log")
     try:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2 as httpx
 
 from benchmarks.history.database import DATABASES, asked, fresh, settle
+from benchmarks.history.depths import Place, places
 from benchmarks.history.generate import generate
 from benchmarks.history.questions import Ask, questions
 from benchmarks.history.server import NAMESPACE, served
@@ -44,11 +45,12 @@ def history(databases: Sequence[str], count: int) -> list[Row]:
         ):
             asyncio.run(_fill(database, count))
             asyncio.run(_enqueue(broker.url, database))
+            behind = asyncio.run(_places(database))
             with (
                 served(Path(folder), broker.url, database) as (address, server),
                 httpx.Client(base_url=address, timeout=120.0, trust_env=False) as client,
             ):
-                asks = questions(client)
+                asks = questions(client, behind)
                 used = _cpu(server.popen.pid, database)
                 rows += [_row(name, count, label, ask, client, used) for label, ask in asks]
     return rows
@@ -75,6 +77,14 @@ async def _fill(url: str, count: int) -> None:
         await generate(store, count)
         settle(url)
         print(f"{count:,} jobs in {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+    finally:
+        await store.close()
+
+
+async def _places(url: str) -> list[Place]:
+    store = await open_store(url)
+    try:
+        return await places(store)
     finally:
         await store.close()
 
