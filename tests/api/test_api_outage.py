@@ -30,6 +30,8 @@ BODIES: Mapping[str, Any] = {
     "setWorkerSlots": {"slots": 3},
     "editJob": {"priority": "high"},
     "createToken": {"name": "made"},
+    "createView": {"name": "mine"},
+    "replaceDeadLetter": {"task": "shop.add", "args": [1]},
     "logIn": {"password": "wrong"},
 }
 QUERIES: Mapping[str, dict[str, str]] = {"streamEvents": {"topics": "queues"}, "search": {"q": "shop"}}
@@ -37,7 +39,7 @@ QUERIES: Mapping[str, dict[str, str]] = {"streamEvents": {"topics": "queues"}, "
 WITHOUT_DATABASE = {
     "listQueues", "getQueue", "listWorkers", "listDeadLetters", "getDeadLetter", "listSchedules",
     "getSchedule", "explainJob", "getResult", "getWaitingJob", "streamEvents", "listSettings", "listAlertKinds",
-    "downloadArtifact",
+    "downloadArtifact", "downloadDeadLetter",
     "getMe",
 }  # fmt: skip
 

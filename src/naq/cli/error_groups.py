@@ -80,7 +80,8 @@ def list_(
     from naq.server.store.queries import errors
 
     found = with_database(db, lambda at: errors.find(at, state=state, task=task, limit=limit))
-    columns = [*_COLUMNS[:4], Column("LAST", lambda one: ago(one.last_at, common)), _COLUMNS[4]]
+    last: Column[ErrorView] = Column("LAST", lambda one: ago(one.last_at, common))
+    columns = [*_COLUMNS[:4], last, _COLUMNS[4]]
     print_rows([_view(one) for one in found], columns, common, name="fingerprint", empty="no errors")
 
 

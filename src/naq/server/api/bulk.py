@@ -159,8 +159,8 @@ async def create(request: Request, response: Response, new: NewBulk, dry_run: Dr
         failed=0, failures="[]", place=None,
     )  # fmt: skip
     if not dry_run:
-        async with core.asking():
-            pass  # who begins while the broker is away is told so
+        async with core.asking() as backend:
+            await backend.workers()  # who begins while the broker is away is told so, though nobody has noticed it yet
         async with core.writing() as connection:
             await rows.add(connection, row)
         core.bulk.begin(row.id)

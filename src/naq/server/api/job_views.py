@@ -96,7 +96,7 @@ class JobItem(_JobFields):
     @staticmethod
     def included(include: Collection[str]) -> frozenset[str]:
         """The names of the fields that `include` adds."""
-        return frozenset(include) | ({"kwargs"} if "args" in include else set())
+        return frozenset([*include, "kwargs"] if "args" in include else include)
 
 
 class AttemptView(Model):

@@ -97,7 +97,8 @@ class Runner:
         ended = place is None
         listed: list[Any] = json.loads(row.failures)
         listed += did.failures[: max(0, self._core.settings.bulk_errors - len(listed))]
-        skips: Counter[str] = Counter(json.loads(row.skips)) + did.skips
+        skipped: dict[str, int] = json.loads(row.skips)
+        skips = Counter(skipped) + did.skips
         values: dict[str, Any] = {
             "done": row.done + did.done, "skipped": row.skipped + did.skips.total(),
             "failed": row.failed + len(did.failures), "failures": json.dumps(listed), "skips": json.dumps(skips),
@@ -134,7 +135,8 @@ class Runner:
             begin = 0 if place is None else place[0]
             page = ids[begin : begin + most]
             return [(one, "") for one in page], [begin + most] if begin + most < len(ids) else None
-        wanted = read_filter(row.filter, most=self._core.settings.filter_terms)
+        # One more than people may write: the queues of who began it.
+        wanted = read_filter(row.filter, most=self._core.settings.filter_terms + 1)
         query = JobQuery(
             conditions=(*wanted.conditions, Between("created_at", None, row.before_at)), limit=most,
             after=None if place is None else (place[0], place[1]),

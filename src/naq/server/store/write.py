@@ -136,7 +136,7 @@ async def _expected(connection: AsyncConnection, deltas: Mapping[str, ErrorDelta
     still_in = {name: set(msgspec.json.decode(said, type=list[str])) for name, said in found if said is not None}
     if not still_in:
         return set()
-    ids = sorted(set().union(*(deltas[name].workers for name in still_in)))
+    ids = sorted({worker for name in still_in for worker in deltas[name].workers})
     code: dict[str, str] = dict(await bulk.among(connection, workers, ("id", "code"), "id", ids))
     return {
         name
