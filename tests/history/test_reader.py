@@ -13,9 +13,11 @@ from history_tools import NOW, POSTGRES, Rig, append, drain, ended, make_rig, re
 from msgspec.structs import replace
 
 from naq import Naq, clock
+from naq.backends.base import Event
 from naq.exceptions import NaqConnectionError
 from naq.job import JobSpec, new_id
 from naq.server.ingest import Ingest, Reader
+from naq.server.ingest.reader import ASKED
 from naq.server.ingest.service import BACKOFF
 from naq.server.ingest.waiting import Waiting
 from naq.server.store import open_store
@@ -60,6 +62,36 @@ def test_it_goes_on_where_it_stopped(url: str) -> None:
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled()
+
+    run(url, main)
+
+
+def test_a_question_goes_on_where_nothing_comes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle server asks the log seldom, and is told at once."""
+
+    async def main(rig: Rig) -> None:
+        await rig.take(ended(record()))
+        asked: list[float] = []
+        read = rig.backend.read
+
+        async def counting(
+            *, after: str | None = None, limit: int = 1000, wait: float = 0.0
+        ) -> list[tuple[str, Event]]:
+            asked.append(wait)
+            return await read(after=after, limit=limit, wait=wait)
+
+        monkeypatch.setattr(rig.backend, "read", counting)
+        for _ in range(3):
+            assert await rig.reader.step(wait=0.01) is None
+        assert asked == [ASKED]
+        await append(rig.backend, [ended(record())])
+        batch = await rig.reader.step(wait=60)
+        assert batch is not None
+        assert len(batch.events) == 1
+        assert asked == [ASKED]
+        assert await rig.reader.step(wait=0.01) is None
+        assert asked == [ASKED, ASKED]
+        rig.reader.forget()
 
     run(url, main)
 
@@ -298,6 +330,21 @@ class TestWaiting:
 
         run(url, main)
 
+    def test_a_sweep_says_that_there_is_nothing_to_look_at(self, url: str) -> None:
+        async def main(rig: Rig) -> None:
+            await rig.backend.open(["mail"])
+            waiting = Waiting(rig.backend, rig.store, "test")
+            assert not waiting.is_bare
+            await rig.take(ended(record()))
+            await waiting.sweep()
+            assert waiting.is_bare  # all that there are have ended
+            await rig.backend.enqueue([spec()])
+            await waiting.step()
+            await waiting.sweep()
+            assert not waiting.is_bare
+
+        run(url, main)
+
     def test_what_was_purged_is_found(self, url: str) -> None:
         async def main(rig: Rig) -> None:
             with FakeClock() as fake:
@@ -312,6 +359,7 @@ class TestWaiting:
                 fake.advance(60)
                 assert await waiting.sweep() == 3
                 assert await waiting.sweep() == 0
+                assert not waiting.is_bare  # one waits still
                 states = sorted(row["state"] for row in await rig.rows(jobs))
                 assert states == ["cancelled", "cancelled", "cancelled", "queued"]
                 assert "purged" in next(row["reason"] for row in await rig.rows(jobs) if row["state"] == "cancelled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
 from collections.abc import Callable
@@ -25,6 +26,7 @@ UNSENT: Final = 262_144
 #: Milliseconds after which the kernel gives up a connection whose client takes nothing: closing one would wait for it
 #: for ever. More than the second or two that a network is gone for, and a multiple of `server_sse_write`.
 UNTAKEN: Final = 30_000
+TICK: Final = 1.0  # seconds for which answers carry the same date, which has seconds
 HEADERS: Final = 65_536  # bytes of a request's line and headers
 #: Objects made before Python looks for garbage among them: a batch of events makes some 30,000 that live until it is
 #: written, and none is garbage of the kind that is looked for. With Python's own 700 a sixth of the ingest went there.
@@ -37,6 +39,7 @@ class Serving:
     Attributes:
         address: its URL.
         core: what it holds.
+        ending, loop: set once it is to end, and where that is waited for; None before it takes connections.
     """
 
     def __init__(self, config: Config, settings: ServerConfig) -> None:
@@ -61,13 +64,23 @@ class Serving:
                 # Not uvicorn's own, which raises the signal once more at the end: who stops as asked ends with 0.
                 core.retire()
                 self.force_exit = self.should_exit
-                self.should_exit = True
+                serving.end()
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:
                     serving.tell()
 
+            async def main_loop(self) -> None:
+                # Not uvicorn's own, which looks ten times a second whether it is to end; that is what idleness cost.
+                serving.loop = asyncio.get_running_loop()
+                while not await self.on_tick(0):
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(TICK):
+                            await serving.ending.wait()
+
+        self.ending: Final = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._ready: Callable[[str], None] = lambda _: None
         self._socket: Final = _listen(settings)
         host, port = self._socket.getsockname()[:2]
@@ -99,7 +112,13 @@ class Serving:
     def stop(self) -> None:
         """End gracefully; on the event loop that runs it."""
         self.core.retire()
+        self.end()
+
+    def end(self) -> None:
+        """Take no more requests and end; from a signal's handler as well, which wakes no event loop by itself."""
         self._server.should_exit = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.ending.set)
 
 
 def serve(config: Config, settings: ServerConfig, *, ready: Callable[[str], None] = lambda _: None) -> None:

@@ -70,6 +70,7 @@ class Events(Letters):
         subject = self.subjects.logged(kind)
         heard = [self.subjects.news(letter) for letter in "re"] if kind is None else [self.subjects.told(kind)]
         tokens = [self.link.listen(each, on_news) for each in heard]
+        self.link.on_up.append(news.set)  # what was stored while there was no connection, nobody told us
         until, cursor = clock.monotonic() + wait, int(after or 0)
         patience = LOOK_AGAIN if get_mode(self.config.durability).replicas > 1 else HINT_LOST
         try:
@@ -91,6 +92,7 @@ class Events(Letters):
                 except TimeoutError:
                     patience = HINT_LOST
         finally:
+            self.link.on_up.remove(news.set)
             for token in tokens:
                 self.link.unlisten(token)
 

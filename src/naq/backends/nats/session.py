@@ -95,7 +95,8 @@ class Session:
             url, _ = await asyncio.shield(self._resolving)
             self.link = Link(self.config, url, name=f"naq {self.config.namespace}")
             self.courier = Courier(self.link)
-            self.js = JetStream(self.courier, timeout=self.config.connect_timeout)
+            replicas = get_mode(self.config.durability).replicas
+            self.js = JetStream(self.courier, timeout=self.config.connect_timeout, replicas=replicas)
             self.puller = Puller(self.config.lease, strict=self.config.priorities == "strict")
             await self.courier.open()
             self.on_linked()

@@ -37,6 +37,7 @@ BATCH: Final = 2_000  # events of a transaction: its own cost is spread over eno
 SLICE: Final = 50  # events made sense of at once: half a millisecond or so of the event loop
 #: What databases say of a value that they cannot hold; of an integer of more than 64 bits SQLite says OverflowError.
 REFUSED: Final = (DataError, IntegrityError, OverflowError)
+ASKED: Final = 5.0  # seconds of one question to the log, which is answered as soon as something is stored
 MAX_DATA: Final = 65_536  # bytes kept of an event that is none
 
 
@@ -130,25 +131,27 @@ class Reader:
     def forget(self) -> None:
         """Drop what was read ahead."""
         if self._next is not None:
-            self._next.cancel()
+            if not self._next.cancel() and not self._next.cancelled():
+                self._next.exception()  # seen: whoever forgets knows that something is wrong
             self._next = None
         self._checked = False
 
     async def step(self, *, wait: float) -> Batch | None:
         """Write the next batch, waiting at most `wait` seconds for its first event; None: nothing came.
 
+        The question goes on where nothing came, for `ASKED` seconds: the next step takes its answer.
+
         Raises:
             NaqConnectionError: the database or the broker cannot be reached; nothing was written, or all.
         """
         if not self._checked:
             await self.find_place()
-        reading = self._next or asyncio.ensure_future(self._read(self.place.cursor, wait))
+        reading = self._next or asyncio.ensure_future(self._read(self.place.cursor, ASKED if wait else 0.0))
+        self._next = reading  # until it is answered, or forgotten
+        if not (await asyncio.wait([reading], timeout=wait or None))[0]:
+            return None
         self._next = None
-        try:
-            events = await reading
-        except asyncio.CancelledError:
-            reading.cancel()
-            raise
+        events = reading.result()
         if not events:
             self.ahead = 0
             return None

@@ -27,7 +27,10 @@ log = logging.getLogger("naq.server.ingest")
 LEADERSHIP: Final = "history"  # of the registry: who reads the log
 TTL: Final = 10.0  # seconds until another server takes over from one that died
 RENEW: Final = 3.0  # seconds between two renewals, and between two tries of those that stand by
-WAIT: Final = 1.0  # seconds of one question to the log; what is stored meanwhile is answered at once
+STANDING: Final = (
+    1.0,
+    5.0,
+)  # seconds between two looks how far the log goes: while something comes, while nothing does
 BUSY: Final = 2_000  # events behind the cursor over which jobs that wait are not looked at: most of them have ended
 LOOK: Final = 0.5  # seconds between two looks at jobs that wait, where there was nothing new
 SHARE: Final = 3.0  # seconds at most that jobs that wait are not looked at, however far behind the log is
@@ -66,8 +69,9 @@ class Ingest:
         self._presence = Presence(backend, store)
         self._holder = new_id()
         self._until = 0.0  # monotonic seconds to which the leadership holds
-        self._due = {"waiting": 0.0, "sweep": 0.0, "presence": 0.0, "standing": 0.0}
-        self._looked = 0.0
+        self._due = {"waiting": 0.0, "sweep": 0.0, "presence": 0.0}
+        self._looked = self._stood = 0.0
+        self._may_wait = True  # whether any row may be one of a job that waits: a sweep has something to look at
         self._restarts = 0
         self._problem = ""
         self.on_batch: list[Callable[[Batch], None]] = []
@@ -126,17 +130,19 @@ class Ingest:
         if until is not None and not was:
             self._reader.forget()  # others have read meanwhile
             self._waiting.restart()
+            self._may_wait = True
         return until is not None
 
     async def _round(self) -> None:
         """A batch of the log, and what is due beside it."""
-        idle = self._reader.ahead == 0
-        batch = await self._reader.step(wait=min(WAIT, LOOK) if idle else 0.0)
+        batch = await self._reader.step(wait=0.0 if self._reader.ahead else LOOK)
         if batch is not None:
+            self._may_wait = True
             for tell in self.on_batch:
                 tell(batch)
         now = clock.monotonic()
-        if self._is_due("standing", 1.0, now):
+        if now - self._stood >= STANDING[batch is None]:
+            self._stood = now
             await self._reader.look()
         if self._restarts != self._reader.restarts:
             self._restarts = self._reader.restarts
@@ -145,9 +151,11 @@ class Ingest:
             if now >= self._due["waiting"]:
                 self._looked = now
                 more = await self._waiting.step()
+                self._may_wait = self._may_wait or more is not None
                 self._due["waiting"] = 0.0 if more else now + LOOK
-            if self._reader.ahead < BUSY and self._is_due("sweep", SWEEP, now):
+            if self._may_wait and self._reader.ahead < BUSY and self._is_due("sweep", SWEEP, now):
                 await self._waiting.sweep()
+                self._may_wait = not self._waiting.is_bare
         if self._is_due("presence", PRESENCE, now):
             await self._presence.step()
 

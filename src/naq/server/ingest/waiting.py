@@ -59,6 +59,7 @@ class Waiting:
         self._hide = hide
         self._cursor: str | None = None
         self._swept_to = ("", "")
+        self.is_bare = False  # whether the last sweep looked at all there is, and found nothing
 
     def restart(self) -> None:
         """Read from the beginning again: what is there is not known any more."""
@@ -107,6 +108,7 @@ class Waiting:
             NaqConnectionError: the database or the broker cannot be reached.
         """
         state, after = self._swept_to
+        whole = not state
         before = micros(clock.now() - GRACE)
         found: list[tuple[str, int]] = []
         states = [each.value for each in _WAITING]
@@ -128,6 +130,7 @@ class Waiting:
                     break
             else:
                 self._swept_to = ("", "")
+        self.is_bare = whole and not found
         return await self._settle([job_id for job_id, at in found if at < before])
 
     async def _settle(self, job_ids: Sequence[str]) -> int:
