@@ -25,18 +25,17 @@ setup: $(VENV)/.tools ## create .venv with naq and the tools
 demo: $(VENV)/.naq ## run real jobs on the bundled broker and watch their states
 	@$(BIN)/python examples/demo
 
-# Faults kill processes and count seconds, so they come after the rest; most of their time they wait (for leases, for
-# silence to be noticed), so that more of them than there are cores do not disturb each other. What fails is run once
-# more, alone: that a busy machine was late is no defect, that it fails twice is.
+# Most of their time tests wait, so that more of them than there are cores do not disturb each other; how they are shared
+# out is said in tests/sharing.py. What fails is run once more, alone: that a busy machine was late is no defect, that it
+# fails twice is.
 PYTEST := $(BIN)/python -m pytest
-AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
+WORKERS ?= 4
 
 test: $(VENV)/.tools ## run the tests (under 15 minutes on 2 cores); ARGS="..." runs pytest with these instead
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) -q -n 2 --dist loadfile --ignore=tests/faults || $(AGAIN)
-	$(PYTEST) -q -n 2 --dist worksteal tests/faults || $(AGAIN)
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile || $(PYTEST) --last-failed --last-failed-no-failures none
 endif
 
 check: $(VENV)/.tools ## format, lint, types, layers, file sizes, beside each other

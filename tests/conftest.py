@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 
 from naq.testing.broker import bundled_server
+from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.tools import Place
+
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # hooks: pytest finds them here
 
 # Without its bytecode every process that a test starts compiles all of naq again, 0.3 s of a core each time.
 sys.dont_write_bytecode = False

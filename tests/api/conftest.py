@@ -14,7 +14,7 @@ from naq.config import Config
 from naq.testing.broker import bundled_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker() -> Generator[str]:
     with bundled_server() as server:
         yield server.url
@@ -52,20 +52,20 @@ def make_tasks(app: Naq) -> None:
     app.task(name="shop.fail")(fail)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(broker: str) -> Naq:
     app = Naq("api", broker_url=broker, namespace="api")
     make_tasks(app)
     return app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def worker(app: Naq) -> Generator[Any]:
     with working(app) as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(broker: str, worker: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """A server without access control, a worker that serves queue default."""
     folder: Path = tmp_path_factory.mktemp("server")
@@ -73,7 +73,7 @@ def served(broker: str, worker: Any, tmp_path_factory: pytest.TempPathFactory) -
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """A server that asks for tokens."""
     folder = tmp_path_factory.mktemp("guarded")
