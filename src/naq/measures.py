@@ -17,6 +17,7 @@ BUCKETS: Final = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 #: Names come from messages, so there is an end to how many are told apart: what is beyond it is counted as this.
 OTHER: Final = "other"
 TASKS: Final = 200  # tasks that are told apart; an app has tens
+QUEUES: Final = 200  # queues that the server tells apart: those in which most waits
 TYPES: Final = 20  # types of errors of one task
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Hook:
         answers: with what the next ones are answered; 200 where there is nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.held = threading.Event()  # while it is set, nobody is answered
@@ -52,7 +53,11 @@ class Hook:
 
         self.freed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook?a=1"
+        self.port = self._server.server_port
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/hook?a=1"
+        if tls is not None:  # the handshake in the thread of its connection: one that fails there is that one's alone
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            self._server.handle_error = lambda request, client_address: None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> Self:
@@ -86,11 +91,11 @@ class Mailbox:
 
 
 @contextmanager
-def mailbox() -> Generator[tuple[Mailbox, int]]:
-    """A mail server on a free port."""
+def mailbox(**how: Any) -> Generator[tuple[Mailbox, int]]:
+    """A mail server on a free port; `how` is aiosmtpd's."""
     box = Mailbox()
     # It looks whether it answers, at the port that it was told: one that is free now.
-    controller = Controller(box, hostname="127.0.0.1", port=free_port())
+    controller = Controller(box, hostname="127.0.0.1", port=free_port(), **how)
     controller.start()
     try:
         yield box, controller.port

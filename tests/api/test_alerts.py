@@ -279,7 +279,9 @@ def test_a_preview_shows_what_would_have_been(client: httpx.Client) -> None:
     assert found["basis"] == "counted"
     assert found["incidents"][-1]["subject"] == "fail"
     assert client.post("/api/v1/alerts/preview", json=body | {"threshold": 1e6}).json()["count"] == 0
-    none = client.post("/api/v1/alerts/preview", json={"kind": "broker_lost", "threshold": 1}).json()
+    late = client.post("/api/v1/alerts/preview", json={"kind": "queue_age", "threshold": 86400}).json()
+    assert (late["basis"], late["count"]) == ("noted", 0)
+    none = client.post("/api/v1/alerts/preview", json={"kind": "database_lost", "threshold": 1}).json()
     assert (none["basis"], none["count"]) == ("none", 0)
 
 
@@ -304,3 +306,49 @@ def test_rules_are_there_from_the_start(client: httpx.Client) -> None:
     assert all(not one["channels"] for one in names.values() if one["changed_by"] == "naq")
     kinds = {one["kind"] for one in client.get("/api/v1/alerts/kinds").json()["items"]}
     assert {one["kind"] for one in names.values()} <= kinds
+
+
+def test_a_deploy_is_marked_and_incidents_stand_beside_it(client: httpx.Client) -> None:
+    deploy = {"version": "1.4.2", "title": "prices  in cents", "url": "https://git.example.org/shop/1.4.2"}
+    made = client.post("/api/v1/marks", json=deploy, headers={"Idempotency-Key": "deploy-1.4.2"})
+    assert made.status_code == 201, made.text
+    mark = made.json()
+    again = client.post("/api/v1/marks", json=deploy, headers={"Idempotency-Key": "deploy-1.4.2"})
+    assert again.json()["id"] == mark["id"], "a pipeline may try again"
+    assert (mark["kind"], mark["title"], mark["until"]) == ("deploy", "prices in cents", None)
+    assert client.get(made.headers["Location"]).json() == mark
+    make_rule(client, "marked", "queue_depth", 0, target="mark")
+    enqueue(client, "fine", queue="mark")
+    one = incident(client, "marked", "open")
+    both = client.get("/api/v1/marks", params={"window_s": 3600}).json()["items"]
+    assert [each["id"] for each in both if each["id"] in {mark["id"], one["id"]}] == [one["id"], mark["id"]]
+    assert next(each for each in both if each["id"] == one["id"])["until"] is None
+    client.post("/api/v1/queues/mark/purge")
+    incident(client, "marked", "resolved")
+    [over] = [each for each in client.get("/api/v1/marks?kind=incident").json()["items"] if each["id"] == one["id"]]
+    assert over["until"] >= over["at"]
+    assert mark["id"] in {each["id"] for each in client.get("/api/v1/marks?kind=deploy&limit=500").json()["items"]}
+    assert client.delete(f"/api/v1/marks/{mark['id']}").json()["done"] is True
+    assert client.delete(f"/api/v1/marks/{mark['id']}").json()["code"] == "not_found"
+    [noted] = client.get("/api/v1/audit", params={"action": "deleteMark", "limit": 1}).json()["items"]
+    assert noted["target"] == mark["id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"title": "x", "kind": "incident"},
+        {"title": "x", "kind": "A b"},
+        {"title": "x", "url": "javascript:alert(1)"},
+        {"title": "x", "at": "2199-01-01T00:00:00Z"},
+        {"title": "x", "at": "1999-01-01T00:00:00Z"},
+        {"title": "x", "version": "1\n2"},
+        {"title": "x", "when": "now"},
+    ],
+)
+def test_what_is_no_mark_is_refused(client: httpx.Client, body: dict[str, Any]) -> None:
+    before = client.get("/api/v1/marks").json()
+    answer = client.post("/api/v1/marks", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert client.get("/api/v1/marks").json() == before

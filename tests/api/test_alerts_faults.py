@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import psycopg
 import pytest
 from alert_tools import QUICK, Hook, incident, incidents, make_hook, make_rule
 from api_tools import DEADLINE, eventually, serving
 
 from naq.config import Config
+from naq.server.ingest import service
 from naq.testing.broker import bundled_server
 from naq.testing.clock import FakeClock
 from naq.testing.proxy import FaultProxy
@@ -143,6 +145,30 @@ def test_two_servers_tell_once_and_one_takes_over_from_the_other(hook: Hook, tmp
         eventually(lambda: len(hook.said("incident.opened")) == 4)
         subjects = [one["incident"]["subject"] for one in hook.said("incident.opened")]
         assert sorted(subjects) == ["a", "b", "c", "d"], "each was told once"
+
+
+def test_a_history_that_stands_still_is_told_and_so_is_that_it_has_caught_up(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another session holds the table of jobs: it can be read, and nothing can be written down."""
+    monkeypatch.setattr(service, "STILL", 0.5)
+    with bundled_server() as nats, make_url("postgresql", tmp_path) as url, psycopg.connect(url) as holder:
+        config = Config(broker_url=nats.url, namespace="lag")
+        how = QUICK | {"database": url}
+        with serving(config, tmp_path, **how) as served, served.client() as client:
+            make_hook(client, hook)
+            make_rule(client, "behind", "ingest_lag", 0.5, channels=["ops"])
+            enqueue(client, "q")
+            eventually(lambda: client.get("/api/v1/jobs").json()["items"])
+            holder.execute("LOCK TABLE jobs IN SHARE MODE")
+            enqueue(client, "r")
+            one = incident(client, "behind", "open")
+            assert 0.5 < one["value"] < DEADLINE
+            assert client.get("/api/v1/overview").json()["ingest_lag_s"] > 0.5
+            holder.rollback()
+            incident(client, "behind", "resolved")
+            eventually(lambda: hook.said("incident.resolved"))
+            assert [one["queue"] for one in client.get("/api/v1/jobs").json()["items"]] == ["r", "q"]
 
 
 @contextmanager

@@ -58,6 +58,8 @@ def test_what_happened_is_counted(client: httpx.Client) -> None:
     assert rose("naq_task_run_seconds_count", task="shop.add") >= 3
     assert rose("naq_queue_wait_seconds_count", queue="default") >= 4
     eventually(lambda: seen(client)("naq_task_jobs_queued", task="shop.add") == 1)
+    assert (seen(client)("naq_store_bytes", store="database") or 0) > 100_000
+    assert (seen(client)("naq_store_bytes", store="broker") or 0) > 100
     now = seen(client)
     assert now("naq_queue_jobs", queue="unserved", state="queued") == 1
     assert now("naq_queue_workers", queue="unserved") == 0

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from naq import clock
 from naq.backends.base import CancelResult, Claim, EnqueueResult, Event, Extended, Settled, Signal
 from naq.backends.memory import MemoryBackend, connect, forget
-from naq.backends.values import Standing
+from naq.backends.values import Standing, Storage
 from naq.config import Config
 from naq.job import JobRecord, JobSpec
 from naq.testing import conformance
@@ -29,6 +29,11 @@ class Mutant(MemoryBackend):
         healthy = connect(config)
         assert isinstance(healthy, MemoryBackend)
         return cls(config, healthy._store)  # pyright: ignore[reportPrivateUsage]
+
+
+class CountsNoBytes(Mutant):
+    async def storage(self) -> list[Storage]:
+        return [replace(one, used=0) for one in await super().storage()]
 
 
 class LosesWhatIsReleased(Mutant):
@@ -360,6 +365,7 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (ReplacesNothing, conformance.TestReplace.test_a_scheduled_job),
     (CannotPause, conformance.TestPause.test_nothing_is_handed_out),
     (HasNoLimits, conformance.TestLimit.test_it_holds_over_all_instances),
+    (CountsNoBytes, conformance.TestStorage.test_what_is_stored_is_counted),
     (AnswersWithTheFirstRun, conformance.TestRequeue.test_it_is_seen_as_waiting),
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
     (ForgetsWhatWasEdited, conformance.TestRequeue.test_edited),

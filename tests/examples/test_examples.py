@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Generator
@@ -68,6 +70,18 @@ def test_an_example_with_a_server_of_its_own_prints_what_it_says(name: str, tmp_
     log.touch()
     assert promised(script)
     assert run(str(script), tmp_path, log=log).strip("\n") == promised(script)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (EXAMPLES / "monitoring").iterdir()))
+def test_dashboards_and_rules_ask_for_numbers_that_there_are(name: str) -> None:
+    page = (EXAMPLES.parent / "docs" / "observability.md").read_text(encoding="utf-8")
+    listed = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `naq_")}
+    text = (EXAMPLES / "monitoring" / name).read_text(encoding="utf-8")
+    asked = set(re.findall(r"\bnaq_[a-z_]+", text))
+    assert asked
+    assert {one.removesuffix("_bucket") for one in asked} <= listed
+    if name.endswith(".json"):
+        json.loads(text)
 
 
 def test_the_quickstart_of_the_readme_greets_the_world(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from sqlalchemy import insert, text, update
 
 from naq import clock
-from naq.backends.base import Event, QueueStats, WorkerInfo
+from naq.backends.base import Event, QueueStats, Storage, WorkerInfo
+from naq.config.server import ServerConfig
 from naq.job import JobState
 from naq.schedules.kept import Kept, Template
 from naq.schedules.timetable import read_timetable
@@ -21,6 +22,8 @@ from naq.server.alerts import counted, preview, rows, standing
 from naq.server.alerts.incidents import Incident, look
 from naq.server.alerts.rules import KINDS, Kind, Rule
 from naq.server.alerts.standing import Broker
+from naq.server.store.queries import marks
+from naq.server.store.retention import Retention, prune
 from naq.server.store.rows import MICRO
 from naq.server.store.tables import depths, errors, jobs, workers
 
@@ -229,5 +232,87 @@ def test_every_kind_is_asked_along_an_index(url: str) -> None:
                 assert "SCAN rollups" not in plan, kind.kind
                 assert "SCAN durations" not in plan, kind.kind
                 assert "index" in plan.lower(), (kind.kind, plan)
+
+    story(url, test)
+
+
+def test_a_store_that_is_nearly_full_and_a_worker_that_holds_much(url: str) -> None:
+    async def test(rig: Rig) -> None:
+        heavy = WorkerInfo(id="w", queues=["mail"], memory=3 * 1024**3, children_memory=1024**3)
+        stores = [Storage(used=90, limit=100), Storage(part="NAQ_x_LOG", used=1, limit=4), Storage(part="b", used=9)]
+        broker = Broker([], [heavy], [], stores)
+        assert await value(rig, rule("worker_memory"), broker) == {"w": 4 * 1024**3}
+        server: Any = SimpleNamespace(settings=ServerConfig(database=url, database_limit=10**6))
+        async with rig.store.reading() as connection:
+            found = await standing.read(server, connection, rule("storage"), broker)
+            assert found is not None
+            one = await standing.read(server, connection, rule("storage", target="broker"), broker)
+            assert await standing.read(server, connection, rule("storage"), None) is None, "nobody can say"
+        assert (found["broker"], found["NAQ_x_LOG"], "b" in found) == (0.9, 0.25, False)
+        assert one == {"broker": 0.9}
+        assert found["database"] > 0.1, "the tables alone take more than 100 kB"
+        assert ("disk" in found) is url.startswith("sqlite"), "the disk of another machine is not ours to see"
+        assert 0 < found.get("disk", 0.5) < 1
+
+    story(url, test)
+
+
+def test_what_is_noted_by_the_minute_is_what_a_preview_is_made_of(url: str) -> None:
+    async def test(rig: Rig) -> None:
+        until = now_us()
+        minute = until - until % MINUTE
+        async with rig.store.writing() as connection:
+            for ago, seconds in ((30, 1000.0), (29, 1060.0), (28, 1120.0), (10, 2000.0)):
+                await rows.note_readings(connection, minute - ago * MINUTE, [("queue_age", "mail", seconds)])
+            await rows.note_readings(connection, minute - 10 * MINUTE, [("queue_age", "mail", 9.0)])  # another server
+            await rows.note_readings(connection, minute - 10 * MINUTE, [("queue_age", "other", 5000.0)])
+        asked = rule("queue_age", 900, target="mail", clear_s=60, repeat_s=300)
+        async with rig.store.reading() as connection:
+            series = await preview.load(connection, asked, until - 3600 * MICRO, until)
+        found = preview.spells(asked, series)
+        assert [(spell.subject, spell.worst, spell.messages) for spell in found] == [
+            ("mail", 1120, 2),
+            ("mail", 2000, 2),
+        ]
+
+    story(url, test)
+
+
+def test_new_errors_are_previewed_when_they_first_came(url: str) -> None:
+    async def test(rig: Rig) -> None:
+        now = clock.now()
+        await end(rig, 1, now - 7200, state=JobState.FAILED, errors=[failure(at=now - 7200)])
+        await end(rig, 1, now - 20, state=JobState.FAILED, errors=[failure(at=now - 20)])
+        asked = rule("new_errors")
+        until = now_us()
+        async with rig.store.reading() as connection:
+            found = preview.spells(asked, await preview.load(connection, asked, until - 24 * 3600 * MICRO, until))
+        [spell] = found
+        assert spell.since < until - 7000 * MICRO, "the error of twenty seconds ago is the same one"
+        assert await value(rig, rule("dead_letters")) == {"mail": 1}
+
+    story(url, test)
+
+
+def test_a_version_of_the_code_is_marked_when_its_workers_appear(url: str) -> None:
+    async def test(rig: Rig) -> None:
+        async def see(alive: set[str], before: set[str] | None) -> list[str]:
+            async with rig.store.writing() as connection:
+                return [mark.version for mark in await marks.see_versions(connection, alive, before)]
+
+        assert await see({"", "1"}, None) == ["1"]
+        assert await see({"1", "2"}, {"", "1"}) == ["2"], "while it is rolled out"
+        assert await see({"1", "2"}, None) == [], "a server that starts meanwhile"
+        assert await see({"2"}, {"1", "2"}) == []
+        assert await see(set(), {"2"}) == []
+        assert await see({"2"}, set()) == [], "all were away, and are back"
+        assert await see({"1"}, {"2"}) == ["1"], "taken back, which is a deploy as well"
+        async with rig.store.reading() as connection:
+            found = await marks.find(connection, since=0)
+        assert [(mark.kind, mark.title, mark.made_by) for mark in found] == [
+            ("deploy", "1", "naq"), ("deploy", "2", "naq"), ("deploy", "1", "naq"),
+        ]  # fmt: skip
+        await prune(rig.store, Retention(hours=-1))
+        assert await rig.count(marks.marks) == 0
 
     story(url, test)

@@ -31,6 +31,7 @@ from naq.backends.values import (
     Settled,
     Signal,
     Standing,
+    Storage,
     WorkerInfo,
     lease_margin,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "Settled",
     "Signal",
     "Signals",
+    "Storage",
     "WorkerInfo",
     "lease_margin",
 ]
@@ -260,6 +262,10 @@ class JobAdmin(Protocol):
 
     async def stats(self, queues: Sequence[str] = ()) -> list[QueueStats]:
         """Counts by queue, zeros for an unknown one; all known queues where none is named."""
+        ...
+
+    async def storage(self) -> list[Storage]:
+        """What the store holds: the whole first, then its parts, as far as it knows them."""
         ...
 
     async def dead(self, *, limit: int = 100) -> list[DeadLetter]:

@@ -95,6 +95,20 @@ class QueueStats(Struct, frozen=True):
     blocked: int = 0
 
 
+class Storage(Struct, frozen=True, kw_only=True):
+    """What the store of a backend holds, or a part of it.
+
+    Attributes:
+        part: its name; "": the whole, with whatever else is kept there.
+        used: bytes.
+        limit: bytes that it takes at most, and then refuses more; None: nobody has set one.
+    """
+
+    part: str = ""
+    used: int
+    limit: int | None = None
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A job that failed for good (`failed`), or a message that is no job at all (`malformed`), kept for a person.
 

@@ -192,12 +192,14 @@ SERVER_KINDS: Final[dict[str, tuple[Kind, str]]] = {
     ),
     "metrics_open": (_BOOL, "answer `/metrics` to who asks from this machine without a token"),
     "alert_every": (_SECONDS, "seconds between two looks at all alert rules; what is wrong for less may be missed"),
+    "database_limit": (_whole(0, 2**60), "bytes that the database may take, for alerts of kind `storage`; 0: unknown"),
     "webhook_allow": (
         _list("addresses or networks, as a list or separated by commas", _is_network),
         "addresses that webhooks may go to although they are of this machine, its link, or a cloud's metadata",
     ),
     "webhook_timeout": (_SECONDS, "seconds that a webhook may take in all; it is tried again later"),
     "delivery_tries": (_whole(1, 100), "times that a message is tried; 8 take some two hours, as most outages do"),
+    "ca_file": (_ANY, "file (PEM) of authorities to believe beside the system's, of webhooks and the mail server"),
     "smtp_host": (_ANY, "server that takes e-mail; empty: none is sent"),
     "smtp_port": (_whole(1, 65535), "its port; 587 is that of submission"),
     "smtp_tls": (
@@ -272,9 +274,11 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     public_url: str = ""
     metrics_open: bool = False
     alert_every: float = 10.0
+    database_limit: int = 0
     webhook_allow: tuple[str, ...] = ()
     webhook_timeout: float = 10.0
     delivery_tries: int = 8
+    ca_file: str = ""
     smtp_host: str = ""
     smtp_port: int = 587
     smtp_tls: Literal["starttls", "tls", "off"] = "starttls"

@@ -48,9 +48,11 @@ class Serving:
         try:
             import uvicorn
 
+            from naq.server.alerts.trust import trust_of
             from naq.server.api.app import make_app
         except ImportError as error:
             raise ConfigurationError(f'the server needs its libraries: pip install "naq[server]" ({error})') from error
+        trust_of(settings.ca_file)  # a file that cannot be used is said now, not when something is wrong
         app = make_app(config, settings)
         core: Core = app.state.core
         self.core: Final = core

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from itertools import chain, islice
 from math import inf
 
 import msgspec
 
-from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal
+from naq.backends.base import CancelResult, DeadLetter, QueueStats, Signal, Storage
 from naq.backends.check import check_amended, check_moved
 from naq.backends.memory.line import Line
 from naq.backends.memory.signals import SignalPart
@@ -189,6 +190,16 @@ class AdminPart(SignalPart):
                 QueueStats(line.name, line.queued, line.running, line.waiting, line.paused, line.limit, line.blocked)
                 for line in ([_line(store, queue) for queue in queues] or list(store.lines.values()))
             ]
+
+    async def storage(self) -> list[Storage]:
+        """The payloads of jobs and of dead letters; nothing limits them but the machine."""
+        await self._yield()
+        store = self._store
+        with store.lock:
+            jobs = sum(len(entry.spec.payload) for entry in store.jobs.values())
+            dead = sum(len(letter.payload) for letter in store.dead.newest(sys.maxsize))
+        parts = [Storage(part="jobs", used=jobs), Storage(part="dead letters", used=dead)]
+        return [Storage(used=jobs + dead), *parts]
 
     async def dead(self, *, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""

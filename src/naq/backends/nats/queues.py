@@ -1,4 +1,4 @@
-"""What people do to a queue: pause, resume, limit, count."""
+"""What people do to a queue: pause, resume, limit, count; and how full the broker is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from naq.backends.base import QueueStats
+from naq.backends.base import QueueStats, Storage
 from naq.backends.nats.client.errors import CONSUMER_NOT_FOUND
 from naq.backends.nats.early import Early
 from naq.backends.nats.subjects import ALL_LANES, consumer
@@ -19,7 +19,7 @@ FOR_EVER: Final = datetime(2199, 1, 1, tzinfo=UTC).isoformat().replace("+00:00",
 
 
 class Queues(Early):
-    """`JobAdmin.pause`, `resume`, `limit` and `stats`."""
+    """`JobAdmin.pause`, `resume`, `limit`, `stats` and `storage`."""
 
     async def pause(self, queue: str) -> None:
         """Let the broker hold delivery back; it survives restarts and needs no flag that workers poll."""
@@ -73,6 +73,24 @@ class Queues(Early):
         self.must_be_open()
         return list(await asyncio.gather(*(self._stats(q) for q in queues or await self.queue_names())))
 
+    async def storage(self) -> list[Storage]:
+        """What JetStream says of our account and of each of our streams.
+
+        An account without a limit of its own still has the server's, which only an account of the system may ask for.
+        """
+        self.must_be_open()
+        account = await self.js.call("INFO")
+        kept = self.subjects
+        infos = await asyncio.gather(
+            *(self.js.call(f"STREAM.INFO.{name}") for name in (kept.jobs, kept.log, kept.dead, kept.state))
+        )
+        parts = [
+            Storage(part=str(info["config"]["name"]), used=int(info["state"]["bytes"]),
+                    limit=_limit(info["config"].get("max_bytes")))
+            for info in infos
+        ]  # fmt: skip
+        return [_fullest(account), *parts]
+
     async def queue_names(self) -> list[str]:
         """Every queue that has lanes."""
         names: list[str] = []
@@ -101,3 +119,17 @@ class Queues(Early):
     async def _info(self, queue: str, priority: Any) -> dict[str, Any] | None:
         name = consumer(queue, priority)
         return await self.js.try_call(f"CONSUMER.INFO.{self.subjects.jobs}.{name}", absent=CONSUMER_NOT_FOUND)
+
+
+def _fullest(account: dict[str, Any]) -> Storage:
+    """What an account may hold on disk; where its limits are by the number of copies, the one that is nearest."""
+    tiers = account.get("tiers") or {"": account}
+    found = [
+        Storage(used=int(one.get("storage", 0)), limit=_limit(one.get("limits", {}).get("max_storage")))
+        for one in tiers.values()
+    ]
+    return max(found, key=lambda one: (one.used / one.limit if one.limit else 0.0, one.used))
+
+
+def _limit(said: int | None) -> int | None:
+    return int(said) if said is not None and int(said) > 0 else None

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.alerts.rules import Kind, Rule
@@ -83,8 +83,9 @@ _NOTHING: Final[Counter[Any]] = Counter()
 
 def _rollups(rule: Rule, since: int, until: int) -> Select[*tuple[Any, ...]]:
     whats = FINAL_STATES if rule.kind == "failure_rate" else ("failed",)
+    scope = rule.watched.scope
     asked = select(rollups.c.name, rollups.c.at, rollups.c.what, rollups.c.count).where(
-        rollups.c.step == MINUTE, rollups.c.scope == "task", rollups.c.at >= since, rollups.c.at < until,
+        rollups.c.step == MINUTE, rollups.c.scope == scope, rollups.c.at >= since, rollups.c.at < until,
         rollups.c.what.in_(whats),
     )  # fmt: skip
     return asked.where(rollups.c.name == rule.target) if rule.target else asked
@@ -117,11 +118,12 @@ def _lost(_rule: Rule, since: int, until: int) -> Select[*tuple[Any, ...]]:
 
 
 def _errors(rule: Rule, since: int, until: int) -> Select[*tuple[Any, ...]]:
-    """New since, or come back since; a group is counted once, when it was last seen."""
-    minute = errors.c.last_at - errors.c.last_at % _MINUTE
-    fresh = (errors.c.state == "open") & (errors.c.first_at >= since) | (errors.c.state == "regressed")
+    """New since (when they first came) or come back since (when they last did); what people decided of is neither."""
+    new = errors.c.state == "open"
+    came = case((new, errors.c.first_at), else_=errors.c.last_at)
+    minute = (came - came % _MINUTE).label("minute")
     asked = select(errors.c.task, minute, func.min(_COUNT), func.count()).where(
-        errors.c.last_at >= since, errors.c.last_at < until, fresh
+        errors.c.last_at >= since, came >= since, came < until, errors.c.state.in_(("open", "regressed"))
     )
     asked = asked.where(errors.c.task == rule.target) if rule.target else asked
     return asked.group_by(errors.c.task, minute)
@@ -131,6 +133,7 @@ _SEEN: Final = 600 * MICRO  # a worker that vanished is noticed in less after it
 _ASK: Final[dict[Kind, Any]] = {
     "failure_rate": _rollups,
     "failures": _rollups,
+    "dead_letters": _rollups,
     "run_p95": _durations,
     "wait_p95": _durations,
     "invalid_events": _invalid,

@@ -20,6 +20,7 @@ from naq.server.alerts import mail, rows, webhook
 from naq.server.alerts.incidents import Incident
 from naq.server.alerts.message import What, compose, shaped
 from naq.server.alerts.rows import Channel, Delivery
+from naq.server.alerts.trust import trust_of
 from naq.server.alerts.webhook import Undeliverable
 from naq.server.problems import Problem
 from naq.server.store.rows import micros
@@ -71,6 +72,7 @@ async def attempt(settings: ServerConfig, channel: Channel | None, delivery: Del
                 at=int(now),
                 timeout=settings.webhook_timeout,
                 allowed=settings.webhook_networks,
+                trust=trust_of(settings.ca_file),
             )
     except Undeliverable as error:
         last = error.final or tries >= settings.delivery_tries

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-import ssl
 from collections.abc import Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,6 +13,7 @@ from typing import Any, Final
 from naq import clock
 from naq.config.server import ServerConfig
 from naq.exceptions import ConfigurationError
+from naq.server.alerts.trust import trust_of
 from naq.server.alerts.webhook import Undeliverable
 
 _KEPT: Final = 200  # characters of an answer that are kept
@@ -76,7 +76,7 @@ async def send(settings: ServerConfig, message: dict[str, Any], to: Sequence[str
 def _send(settings: ServerConfig, made: EmailMessage) -> str:
     """In a thread: smtplib waits, `smtp_timeout` for each answer."""
     how: dict[str, Any] = {"host": settings.smtp_host, "port": settings.smtp_port, "timeout": settings.smtp_timeout}
-    trust = ssl.create_default_context()
+    trust = trust_of(settings.ca_file)
     with smtplib.SMTP_SSL(**how, context=trust) if settings.smtp_tls == "tls" else smtplib.SMTP(**how) as server:
         if settings.smtp_tls == "starttls":
             server.starttls(context=trust)

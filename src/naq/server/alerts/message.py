@@ -79,6 +79,8 @@ def shown(kind: Kind, value: float) -> str:
             return f"{value * 100:.1f} %"
         case "seconds":
             return span(value)
+        case "bytes":
+            return sized(value)
         case _:
             return f"{value:,.0f}"
 
@@ -92,6 +94,15 @@ def span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def sized(count: float) -> str:
+    """Bytes, roughly."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"
+
+
 def page(incident: Incident) -> str:
     """The page that shows what it is about."""
     subject = quote(incident.subject, safe="")
@@ -102,6 +113,10 @@ def page(incident: Incident) -> str:
             return f"/queues/{subject}"
         case "schedule":
             return f"/schedules/{subject}"
+        case "worker":
+            return f"/workers/{subject}"
+        case "store":
+            return "/settings"
         case _:
             return "/alerts"
 

@@ -15,7 +15,7 @@ from naq.server.alerts.incidents import Incident, look
 from naq.server.alerts.rules import Rule
 from naq.server.store.changes import MINUTE
 from naq.server.store.rows import MICRO
-from naq.server.store.tables import depths
+from naq.server.store.tables import depths, readings
 
 Series = Mapping[str, Iterable[tuple[int, float]]]
 """By subject: moments (microseconds) and values."""
@@ -39,6 +39,8 @@ async def load(connection: AsyncConnection, rule: Rule, since: int, until: int) 
     """
     if rule.watched.basis == "depths":
         return await _depths(connection, rule, since, until)
+    if rule.watched.basis == "noted":
+        return await _noted(connection, rule, since, until)
     minutes = await counted.count(connection, rule, since - rule.window_s * MICRO, until)
     return {subject: counted.windows(rule, found, since, until) for subject, found in minutes.items()}
 
@@ -64,6 +66,22 @@ def spells(rule: Rule, series: Series) -> list[Spell]:
     return sorted(found, key=lambda spell: (spell.since, spell.subject))
 
 
+async def _noted(connection: AsyncConnection, rule: Rule, since: int, until: int) -> Series:
+    """What was noted by the minute; a minute without a note was as it should be."""
+    asked = select(readings.c.subject, readings.c.at, readings.c.value).where(
+        readings.c.kind == rule.kind, readings.c.at >= since, readings.c.at < until
+    )
+    if rule.target:
+        asked = asked.where(readings.c.subject == rule.target)
+    rows = (await connection.execute(asked.limit(counted.MOST + 1))).all()
+    if len(rows) > counted.MOST:
+        raise counted.TooMuch
+    found: dict[str, dict[int, float]] = {}
+    for subject, at, value in rows:
+        found.setdefault(subject, {})[int(at)] = float(value)
+    return {subject: _minutes(values, since, until, keep=False) for subject, values in found.items()}
+
+
 async def _depths(connection: AsyncConnection, rule: Rule, since: int, until: int) -> Series:
     asked = select(depths.c.queue, depths.c.at, depths.c.queued).where(depths.c.at >= since, depths.c.at < until)
     if rule.target:
@@ -74,13 +92,13 @@ async def _depths(connection: AsyncConnection, rule: Rule, since: int, until: in
     found: dict[str, dict[int, float]] = {}
     for queue, at, queued in rows:
         found.setdefault(queue, {})[int(at)] = float(queued)
-    return {queue: _filled(values, since, until) for queue, values in found.items()}
+    return {queue: _minutes(values, since, until, keep=True) for queue, values in found.items()}
 
 
-def _filled(values: Mapping[int, float], since: int, until: int) -> Iterable[tuple[int, float]]:
-    """Every minute; one that nobody looked in says nothing, and what holds before it goes on."""
+def _minutes(values: Mapping[int, float], since: int, until: int, *, keep: bool) -> Iterable[tuple[int, float]]:
+    """Every minute. One without a value is 0, or with `keep` as the one before: nobody looked in it."""
     step: Any = MINUTE * MICRO
     last = 0.0
     for at in range(since - since % step, until, step):
-        last = values.get(at, last)
+        last = values.get(at, last if keep else 0.0)
         yield at + step, last

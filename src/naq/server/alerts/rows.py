@@ -27,10 +27,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.alerts.incidents import Incident
 from naq.server.alerts.rules import Rule
+from naq.server.store import bulk
 from naq.server.store.queries.build import build
 from naq.server.store.rows import MICRO
-from naq.server.store.tables.alerts import alert_channels, alert_rules, deliveries, incidents, leases
+from naq.server.store.tables.alerts import (
+    alert_channels,
+    alert_rules,
+    deliveries,
+    dismissed,
+    incidents,
+    leases,
+    readings,
+)
 
+_KEPT: Final = 30 * 86_400 * MICRO  # microseconds: longer than anything is dismissed for
 Form = Literal["naq", "slack", "discord", "teams", "pagerduty"]
 
 
@@ -201,6 +211,19 @@ async def find_incidents(
     return [build(Incident, row) for row in (await connection.execute(asked)).mappings()]
 
 
+async def find_open_since(connection: AsyncConnection, since: int, *, limit: int) -> list[Incident]:
+    """Incidents that have opened and were, or are, open after `since` (microseconds), the latest first."""
+    sure = incidents.c.opened_at.is_not(None)
+    still = select(incidents).where(incidents.c.state.in_(("open", "acknowledged")), sure)
+    over = select(incidents).where(incidents.c.resolved_at >= since, sure)
+    found = [
+        build(Incident, row)
+        for asked in (still.order_by(incidents.c.since_at.desc()), over.order_by(incidents.c.resolved_at.desc()))
+        for row in (await connection.execute(asked.limit(limit))).mappings()
+    ]
+    return sorted(found, key=lambda one: one.since_at, reverse=True)[:limit]
+
+
 async def count_incidents(connection: AsyncConnection) -> dict[str, int]:
     """How many there are in each state but the last."""
     asked = select(incidents.c.state, func.count()).where(incidents.c.state.in_(("pending", "open", "acknowledged")))
@@ -252,6 +275,35 @@ async def find_deliveries(
         )
     asked = asked.order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()).limit(limit)
     return [build(Delivery, row) for row in (await connection.execute(asked)).mappings()]
+
+
+async def note_readings(connection: AsyncConnection, minute: int, found: Sequence[tuple[str, str, float]]) -> None:
+    """Keep kinds, subjects and values of a minute (its beginning, microseconds); the first time counts."""
+    made = sorted((kind, subject, minute, value) for kind, subject, value in found)
+    await bulk.insert(connection, readings, ("kind", "subject", "at", "value"), made, bulk.NOTHING)
+
+
+async def find_readings(
+    connection: AsyncConnection, kinds: Collection[str], *, since: int
+) -> list[tuple[str, str, int, float]]:
+    """Kind, subject, minute and value of what was noted of `kinds` from `since` on (microseconds), in that order."""
+    asked = select(readings.c.kind, readings.c.subject, readings.c.at, readings.c.value).where(
+        readings.c.kind.in_(kinds), readings.c.at >= since
+    )
+    found = await connection.execute(asked.order_by(readings.c.kind, readings.c.subject, readings.c.at))
+    return [(kind, subject, int(at), float(value)) for kind, subject, at, value in found]
+
+
+async def dismiss(connection: AsyncConnection, need: str, *, until: int, by: str) -> None:
+    """Show `need` no more until then (microseconds); a later word counts, and old ones go."""
+    await connection.execute(delete(dismissed).where(or_(dismissed.c.id == need, dismissed.c.until_at < until - _KEPT)))
+    await connection.execute(insert(dismissed).values(id=need, until_at=until, by=by))
+
+
+async def find_dismissed(connection: AsyncConnection, *, now: int) -> set[str]:
+    """What is not to be shown now."""
+    asked = select(dismissed.c.id).where(dismissed.c.until_at > now)
+    return {str(one) for one in (await connection.execute(asked)).scalars()}
 
 
 async def prune(connection: AsyncConnection, *, before: int, limit: int = 1000) -> int:

@@ -25,6 +25,7 @@ from naq.server.alerts.rows import Channel, Delivery
 from naq.server.alerts.rules import Rule
 from naq.server.alerts.standing import Broker, Reading
 from naq.server.problems import Problem
+from naq.server.store.changes import MINUTE
 from naq.server.store.rows import MICRO, micros
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ LEASE: Final = "alerts"
 TTL: Final = 3.0  # rounds after which another server takes over from one that died
 AGAIN: Final = 2.0  # seconds until the next round where broker or database could not be asked
 PRUNE: Final = 3600.0  # seconds between two removals of what is old
+_MINUTE: Final = MINUTE * MICRO
 #: What is judged without broker and database.
 _DARK: Final = "database_lost"
 
@@ -60,6 +62,7 @@ class Watch:
         self._dark: dict[str, Incident] = {}
         self._untold: list[Delivery] = []
         self._pruned = 0.0
+        self._noted = 0
 
     @property
     def leading(self) -> bool:
@@ -113,14 +116,25 @@ class Watch:
             known  # both or neither: without channels, what comes in the dark is told to nobody
         )
         rules = [rule for rule in self._rules if rule.enabled]
-        broker = await standing.ask_broker(core, rules)
+        minute = micros(clock.now()) // _MINUTE * _MINUTE
+        broker = await standing.ask_broker(core, rules if minute == self._noted else [*rules, *standing.NOTED])
         changes = await self._judge(rules, broker)
         if changes:
             await self._keep(changes)
+        if minute != self._noted:
+            await self._note(minute, broker)
         async with core.reading() as connection:
             self.incidents = await rows.count_incidents(connection)
         await self._prune()
         return core.broker.since is None
+
+    async def _note(self, minute: int, broker: Broker | None) -> None:
+        """Keep, once a minute, what rules are judged by where nothing else tells what it was."""
+        async with self._core.reading() as connection:
+            found = await standing.survey(self._core, connection, broker)
+        async with self._core.writing() as connection:
+            await rows.note_readings(connection, minute, found)
+        self._noted = minute
 
     async def _judge(self, rules: Sequence[Rule], broker: Broker | None) -> list[Change]:
         """What comes of a look at everything."""

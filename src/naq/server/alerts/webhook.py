@@ -107,7 +107,7 @@ async def post(
     at: int,
     timeout: float,
     allowed: Sequence[Network] = (),
-    trust: SSLContext | None = None,
+    trust: SSLContext,
 ) -> str:
     """Send `said` to `url`, signed where there is a `secret`; what was answered, for people.
 
@@ -127,9 +127,8 @@ async def post(
     try:
         async with asyncio.timeout(timeout):
             target, name, host = await _resolve(url, allowed)
-            verify: Any = trust or True
             async with (
-                httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False, verify=verify) as client,
+                httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False, verify=trust) as client,
                 client.stream(
                     "POST", target, content=body, headers=headers | {"Host": host}, extensions={"sni_hostname": name}
                 ) as response,

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from naq import clock
 from naq.server.alerts import rows
-from naq.server.alerts.mail import check_address
+from naq.server.alerts.channels import fault
 from naq.server.alerts.rows import Channel, Form
-from naq.server.alerts.webhook import check_url, make_secret
+from naq.server.alerts.webhook import make_secret
 from naq.server.api.gate import core_of, identity_of, note
 from naq.server.api.incidents import DeliveryView
 from naq.server.api.lists import Cursor, Limit, sliced
@@ -149,8 +149,8 @@ async def edit_channel(
         given["secret"] = given.pop("key")
     before = await _get(core, name)
     check_version(match, etag(before))
-    if given.get("form") == "naq" and before.form != "naq":
-        raise wrong("/form", "what is signed needs a secret: make another channel")
+    if "form" in given and "naq" in {given["form"], before.form} and given["form"] != before.form:
+        raise wrong("/form", "what is signed has a secret, and what chats take has none: make another channel")
     channel = await _replace(request, before, given)
     view = ChannelView.of(channel)
     response.headers["ETag"] = view.version
@@ -232,19 +232,9 @@ def _checked(channel: Channel) -> Channel:
 
     Raises:
         Problem: ``invalid``, with the place.
-        ConfigurationError: its URL or an address is none.
     """
-    if channel.kind == "webhook":
-        if not channel.url or channel.addresses:
-            raise wrong("/url", "a webhook has a URL, and no addresses")
-        check_url(channel.url)
-        if channel.form == "pagerduty" and not channel.secret:
-            raise wrong("/key", "PagerDuty needs its routing key")
-    else:
-        if not channel.addresses or channel.url or channel.form != "naq" or channel.secret:
-            raise wrong("/addresses", "e-mail has addresses, and neither a URL, a form nor a key")
-        for address in channel.addresses:
-            check_address(address)
+    if (found := fault(channel)) is not None:
+        raise wrong(f"/{found[0]}", found[1])
     return channel
 
 

@@ -49,7 +49,7 @@ class RuleBody(Given):
     """What a rule is made of. A threshold is in the unit of the kind; more than it is bad."""
 
     kind: Kind
-    target: Target = Field(default="", description="One task, queue or schedule; empty: each by itself.")
+    target: Target = Field(default="", description="One task, queue, schedule, worker or store; empty: each by itself.")
     threshold: float = Field(ge=0, le=1e12, examples=[0.2])
     window_s: int = Field(default=300, ge=60, le=86400, description="How far back is counted.")
     least: int = Field(default=10, ge=0, le=1_000_000, description="Jobs below which a share says nothing.")

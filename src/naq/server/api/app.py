@@ -36,7 +36,9 @@ from naq.server.api import (
     kin,
     letters,
     live,
+    marks,
     metrics,
+    overview,
     pace,
     queues,
     schedules,
@@ -55,8 +57,8 @@ from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
     enqueue, finding, export, jobs, kin, job_actions, job_edit, pace, bulk, artifacts, errors, invalid, queues, tasks,
-    schedules, workers, worker_acts, letters, trends, views, alert_rules, alert_channels, incidents, live,
-    access, settings,
+    schedules, workers, worker_acts, letters, overview, trends, marks, views, alert_rules, alert_channels, incidents,
+    live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

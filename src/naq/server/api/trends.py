@@ -11,7 +11,7 @@ from naq import clock
 from naq.server.api.gate import core_of
 from naq.server.api.job_views import JobItem, ms
 from naq.server.api.models import Model, Moment, Page, at
-from naq.server.api.routes import BROKER, Routes
+from naq.server.api.routes import Routes
 from naq.server.names import TASK
 from naq.server.store.conditions import Among, Begins, Contains, JobQuery
 from naq.server.store.queries import errors, fleet, jobs, sample, trends
@@ -58,25 +58,6 @@ class Totals(Model):
     counts: dict[str, int]
     run_avg_ms: int | None
     wait_avg_ms: int | None
-
-
-class Overview(Model):
-    """How things are: what waits and runs, who works, what ended within the window, what needs a person."""
-
-    at: Moment | None
-    window_s: int
-    queued: int
-    running: int
-    scheduled: int
-    blocked: int
-    slots: int
-    workers: int
-    oldest_queued_at: Moment | None
-    ended: dict[str, int]
-    ended_before: dict[str, int]
-    paused: list[str]
-    unserved: list[str]
-    ingest_lag_s: float | None
 
 
 class Bucket(Model):
@@ -148,32 +129,6 @@ async def get_durations(
             connection, since=until - window_s * MICRO, until=until, scope=scope, name=name, measure=measure
         )
     return Page(items=[Bucket(upto_ms=ms(end) or 0, count=count) for end, count in found])
-
-
-@routes.add("GET", "/overview", "getOverview", "Show how things are", problems=BROKER)
-async def get_overview(request: Request, window_s: Window = 3600) -> Overview:
-    """The first page, in one call."""
-    core = core_of(request)
-    until = micros(clock.now())
-    since = until - window_s * MICRO
-    async with core.asking() as backend:
-        stats, workers = await backend.stats(), await backend.workers()
-    async with core.reading() as connection:
-        ended = await trends.totals(connection, since=since, until=until, scope="all")
-        before = await trends.totals(connection, since=since - window_s * MICRO, until=since, scope="all")
-        oldest = await fleet.oldest(connection)
-    served = {queue for worker in workers for queue in worker.queues}
-    lag = None if core.ingest is None else core.ingest.lag()
-    return Overview(
-        at=at(until), window_s=window_s,
-        queued=sum(one.queued for one in stats), running=sum(one.running for one in stats),
-        scheduled=sum(one.scheduled for one in stats), blocked=sum(one.blocked for one in stats),
-        slots=sum(worker.concurrency for worker in workers), workers=len(workers), oldest_queued_at=at(oldest),
-        ended=ended[0].counts if ended else {}, ended_before=before[0].counts if before else {},
-        paused=[one.queue for one in stats if one.paused],
-        unserved=[one.queue for one in stats if one.queued and one.queue not in served],
-        ingest_lag_s=None if lag is None or not lag.leading else round(lag.seconds, 3),
-    )  # fmt: skip
 
 
 @routes.add("GET", "/search", "search", "Find something by its name or id",

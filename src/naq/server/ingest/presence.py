@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import msgspec
@@ -11,9 +12,11 @@ from naq import clock
 from naq.backends.base import Backend
 from naq.server.ingest.fold import clean
 from naq.server.store import Store, bulk
+from naq.server.store.queries import marks
 from naq.server.store.rows import MICRO, micros
 from naq.server.store.tables import depths, queues, worker_minutes, workers
 
+log = logging.getLogger("naq.server.ingest")
 _encode: Final = msgspec.json.Encoder().encode
 _MINUTE: Final = 60 * MICRO
 _WORKER: Final = (
@@ -42,6 +45,7 @@ class Presence:
     def __init__(self, backend: Backend, store: Store) -> None:
         self._backend = backend
         self._store = store
+        self._codes: set[str] | None = None  # versions of the user's code at the look before
 
     async def step(self) -> None:
         """Look once.
@@ -87,4 +91,9 @@ class Presence:
             gone = update(workers).where(workers.c.gone_at.is_(None), workers.c.id.not_in([row[0] for row in rows]))
             await connection.execute(gone.values(state="gone", gone_at=now))
             await bulk.insert(connection, queues, _QUEUE, lines, bulk.replaced(_QUEUE[1:]))
+            codes = {worker.code for worker in alive}
+            if codes != self._codes:
+                for mark in await marks.see_versions(connection, codes, self._codes):
+                    log.info("workers run version %s of their code: it is marked on the charts", mark.version)
             await bulk.insert(connection, depths, ("queue", "at", *_COUNTS), sorted(deep), _DEEPEST)
+        self._codes = codes

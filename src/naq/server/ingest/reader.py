@@ -91,6 +91,7 @@ class Reader:
         self._name = config.namespace
         self.place = Place()
         self.ahead = 0  # events behind the cursor at the last look
+        self.clear_at = 0.0  # UNIX seconds: when there were none the last time; what there is now is later
         self.restarts = 0  # how often the log was found to be another one
         self._next: asyncio.Task[list[Read]] | None = None
         self._checked = False
@@ -119,7 +120,7 @@ class Reader:
             NaqConnectionError: the database or the broker cannot be reached.
         """
         standing = await self._backend.standing(self.place.cursor)
-        self.ahead = standing.ahead
+        self._count(standing.ahead)
         if standing.log != self.place.log or not standing.known:
             log.warning("the event log is another one, or was cut back: it is read again from its retained start")
             self.forget()
@@ -127,6 +128,11 @@ class Reader:
             self.restarts += 1
         elif standing.missed:
             log.error("%d events were dropped from the log before they were read", standing.missed)
+
+    def _count(self, ahead: int) -> None:
+        self.ahead = ahead
+        if not ahead:
+            self.clear_at = clock.now()
 
     def forget(self) -> None:
         """Drop what was read ahead."""
@@ -153,8 +159,9 @@ class Reader:
         self._next = None
         events = reading.result()
         if not events:
-            self.ahead = 0
+            self._count(0)
             return None
+        self._count(max(self.ahead, len(events)))  # writing them may take long, where the database hangs
         if len(events) == BATCH:  # more will be there: read it while this is written
             self._next = asyncio.ensure_future(self._read(events[-1][0], 0.0))
         try:

@@ -36,6 +36,7 @@ LOOK: Final = 0.5  # seconds between two looks at jobs that wait, where there wa
 SHARE: Final = 3.0  # seconds at most that jobs that wait are not looked at, however far behind the log is
 SWEEP: Final = 5.0  # seconds between two sweeps of a thousand rows
 PRESENCE: Final = 5.0  # seconds between two looks at workers and queues
+STILL: Final = 5.0  # seconds of one round after which the history counts as standing still: a database may hang
 ROUND: Final = 60.0  # seconds that a round may take: a database that hangs is left, and asked anew
 BACKOFF: Final = (0.25, 15.0)  # seconds: the first pause after a failure, and the longest
 
@@ -46,7 +47,8 @@ class Lag(Struct, frozen=True):
     Attributes:
         leading: whether this server reads the log.
         events: behind the cursor, at the last look.
-        seconds: since the event at the cursor happened, where there are some behind it; 0: none are.
+        seconds: since the event at the cursor happened, or since there was none behind it, whichever is less: the next
+            one is younger than that; or how long it has stood still; 0: neither.
         read, invalid: events read and refused, ever.
         problem: why it stands still; "": it does not.
     """
@@ -73,6 +75,7 @@ class Ingest:
         self._looked = self._stood = 0.0
         self._may_wait = True  # whether any row may be one of a job that waits: a sweep has something to look at
         self._restarts = 0
+        self._began: float | None = None  # monotonic seconds: when the round that runs did, or the first that failed
         self._problem = ""
         self.on_batch: list[Callable[[Batch], None]] = []
         """Called after each batch is kept, on this server alone; must not raise or wait."""
@@ -85,7 +88,11 @@ class Ingest:
     def lag(self) -> Lag:
         """How far the history is behind, as this server knows."""
         place, ahead = self._reader.place, self._reader.ahead
-        seconds = max(clock.now() - place.at / 1e6, 0.0) if ahead and place.at else 0.0
+        since = max(place.at / 1e6, self._reader.clear_at)
+        seconds = max(clock.now() - since, 0.0) if ahead and since else 0.0
+        still = 0.0 if self._began is None else clock.monotonic() - self._began
+        if still > STILL:
+            seconds = max(seconds, still)
         leading = self._until > clock.monotonic()
         return Lag(leading, ahead, seconds, place.events, place.invalid, self._problem)
 
@@ -96,11 +103,13 @@ class Ingest:
             while True:
                 try:
                     if await self._lead():
+                        if self._began is None:  # else the one before failed, and it stands still since then
+                            self._began = clock.monotonic()
                         async with asyncio.timeout(ROUND):
                             await self._round()
                     else:
                         await asyncio.sleep(RENEW)
-                    pause, self._problem = BACKOFF[0], ""
+                    pause, self._problem, self._began = BACKOFF[0], "", None
                     continue
                 except (NaqConnectionError, TimeoutError) as error:
                     if not self._problem:

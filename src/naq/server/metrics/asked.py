@@ -10,9 +10,10 @@ from msgspec import Struct
 from naq import clock
 from naq.backends.base import QueueStats, WorkerInfo
 from naq.exceptions import NaqException
-from naq.measures import TASKS
+from naq.measures import QUEUES, TASKS
 from naq.server.problems import Problem
 from naq.server.store.queries.waiting import queued, waiting_since
+from naq.server.store.room import size
 from naq.server.store.rows import MICRO, micros
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class Asked(Struct, kw_only=True):
     """What was said.
 
     Attributes:
-        queues, workers: of the broker.
+        queues, workers: of the broker; of very many queues the `QUEUES` in which most waits.
+        stores: bytes that each holds, and may hold (None: no limit is known); of broker and database.
         queue_ages: seconds since the job of a queue that waits longest could run.
         task_depths: queued jobs of a task, at most `MOST`, and seconds since the oldest of them was made.
     """
 
     queues: list[QueueStats] = []
+    stores: dict[str, tuple[int, int | None]] = {}
     workers: list[WorkerInfo] = []
     queue_ages: dict[str, float] = {}
     task_depths: dict[str, tuple[int, float]] = {}
@@ -41,7 +44,9 @@ async def ask(core: Core) -> Asked:
     found = Asked()
     with contextlib.suppress(Problem, NaqException):  # the breaker says which part is away
         async with core.asking() as backend:
-            found.queues, found.workers = await backend.stats(), await backend.workers()
+            queues, found.workers = await backend.stats(), await backend.workers()
+            found.queues = sorted(queues, key=lambda one: (-one.queued, one.queue))[:QUEUES]
+            found.stores = {one.part or "broker": (one.used, one.limit) for one in await backend.storage()}
     with contextlib.suppress(Problem):
         async with core.reading() as connection:
             now = micros(clock.now())
@@ -51,6 +56,8 @@ async def ask(core: Core) -> Asked:
                 task: (count, _age(now, since))
                 for task, (count, since) in (await queued(connection, latest=TASKS, most=MOST)).items()
             }
+            settings = core.settings
+            found.stores["database"] = await size(connection, settings.database), settings.database_limit or None
     return found
 
 

@@ -48,6 +48,15 @@ def _of_broker(asked: Asked) -> Iterator[Metric]:
         "naq_queue_slots", "Jobs that they run at once at most", ["queue"],
         (([name], sum(w.concurrency for w in ws)) for name, ws in serving),
     )  # fmt: skip
+    stores = asked.stores.items()
+    yield gauge(
+        "naq_store_bytes", "What is stored, in the broker (and each of its streams) and the database", ["store"],
+        (([store], used) for store, (used, _) in stores),
+    )  # fmt: skip
+    yield gauge(
+        "naq_store_limit_bytes", "What may be stored, where that is known", ["store"],
+        (([store], limit) for store, (_, limit) in stores if limit is not None),
+    )  # fmt: skip
     states = Counter(worker.state for worker in asked.workers)
     yield gauge("naq_workers", "Workers, by state", ["state"], (([state], n) for state, n in states.items()))
     depths = asked.task_depths.items()

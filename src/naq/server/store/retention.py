@@ -23,6 +23,8 @@ from naq.server.store.tables import (
     errors,
     invalid,
     jobs,
+    marks,
+    readings,
     rollups,
     worker_minutes,
     workers,
@@ -41,7 +43,7 @@ class Retention(Struct, frozen=True, kw_only=True):
         ages: seconds since they ended after which jobs of a final state go; a state that is not named: never.
         jobs: how many ended jobs are kept at most, the latest; None: no limit.
         minutes, quarters, hours: seconds that counts by the minute, by the quarter of an hour, and by the hour and by
-            six hours are kept.
+            six hours are kept; what alerts saw as the first, marks as the last.
         errors: seconds since it last came that an error group is kept.
         invalid: seconds that events which are none are kept.
         workers: seconds that a worker which has gone is kept.
@@ -125,8 +127,10 @@ async def prune(
         before = micros(now - age)
         for table in (rollups, durations):
             done.rollups += await _remove(store, table, and_(table.c.step == step, table.c.at < before))
-    done.rollups += await _remove(store, depths, depths.c.at < micros(now - kept.minutes))
     done.workers += await _remove(store, worker_minutes, worker_minutes.c.at < micros(now - kept.minutes))
+    for table in (depths, readings):
+        done.rollups += await _remove(store, table, table.c.at < micros(now - kept.minutes))
+    done.rollups += await _remove(store, marks, marks.c.at < micros(now - kept.hours))
     done.errors += await _remove(store, error_hours, error_hours.c.at < micros(now - kept.errors))
     done.errors += await _remove(store, errors, errors.c.last_at < micros(now - kept.errors))
     done.invalid += await _remove(store, invalid, invalid.c.seen_at < micros(now - kept.invalid))

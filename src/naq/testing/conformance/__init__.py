@@ -43,7 +43,7 @@ from naq.testing.conformance.leases import TestDeadline, TestExtend, TestLapse  
 from naq.testing.conformance.listing import TestForget, TestJobs, TestLetter  # noqa: E402
 from naq.testing.conformance.maintain import TestMaintain  # noqa: E402
 from naq.testing.conformance.move import TestMove, TestMoveRaces  # noqa: E402
-from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats  # noqa: E402
+from naq.testing.conformance.queues import TestLimit, TestPause, TestPurge, TestStats, TestStorage  # noqa: E402
 from naq.testing.conformance.registry import TestDeath, TestLeadership, TestWorkers  # noqa: E402
 from naq.testing.conformance.retry import TestRelease, TestRetry  # noqa: E402
 from naq.testing.conformance.run_now import TestRunNow  # noqa: E402
@@ -98,6 +98,7 @@ __all__ = [
     "TestSameId",
     "TestSignals",
     "TestStats",
+    "TestStorage",
     "TestUnblock",
     "TestUnfinished",
     "TestUnique",

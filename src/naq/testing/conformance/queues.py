@@ -1,8 +1,9 @@
-"""Whole queues: pausing, limiting, purging, counting."""
+"""Whole queues: pausing, limiting, purging, counting; what the store holds."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
@@ -231,3 +232,29 @@ class TestStats:
         backend = await bench.open(*queues[:2])
         await bench.enqueued(backend, queues[2])
         assert set(queues) <= {stats.queue for stats in await backend.stats()}
+
+
+class TestStorage:
+    """`storage`."""
+
+    @scenario
+    async def test_what_is_stored_is_counted(self, bench: Bench) -> None:
+        """The whole comes first, parts have names; both grow by a payload, and limits are of something."""
+        queue = bench.name()
+        backend = await bench.open(queue)
+        before = await backend.storage()
+        assert before[0].part == "", "the whole comes first"
+        assert all(one.used >= 0 and (one.limit is None or one.limit > 0) for one in before)
+        parts = [one.part for one in before[1:]]
+        assert "" not in parts
+        assert len(set(parts)) == len(parts)
+        payload = os.urandom(10_000)  # which nothing makes smaller
+        await backend.enqueue([bench.job(queue, payload=payload)])
+        had = {one.part: one.used + len(payload) for one in before}
+
+        async def grown() -> bool:
+            after = await backend.storage()
+            rest = [one.used >= had.get(one.part, len(payload)) for one in after[1:]]
+            return after[0].used >= had[""] and (any(rest) or not rest)
+
+        await bench.until(grown)  # how full it is may be a moment old

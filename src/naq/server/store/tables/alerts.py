@@ -123,3 +123,23 @@ leases: Final = Table(
     Column("until_at", BigInteger, nullable=False),
 )
 """Who of several servers does something; in the database, so that it holds while the broker is away."""
+
+readings: Final = Table(
+    "readings",
+    metadata,
+    Column("kind", Name, primary_key=True, doc="one of naq.server.alerts.rules, of those that look at how things are"),
+    Column("subject", Name, primary_key=True),
+    Column("at", BigInteger, primary_key=True, doc="the beginning of the minute"),
+    Column("value", Float, nullable=False, doc="at one look in it; what was 0 has no row"),
+    Index("ix_readings_at", "at"),
+)
+"""What rules would have been judged by, by the minute: what a preview is made of where nothing else tells."""
+
+dismissed: Final = Table(
+    "dismissed",
+    metadata,
+    Column("id", Name, primary_key=True, doc="what it is and of what: naq.server.attention"),
+    Column("until_at", BigInteger, nullable=False),
+    Column("by", Name, nullable=False),
+)
+"""What needs a person and is not shown for a while, because one has seen it."""

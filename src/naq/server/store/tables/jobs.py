@@ -80,6 +80,8 @@ jobs: Final = Table(
           postgresql_where=text("fingerprint IS NOT NULL")),
     Index("ix_jobs_trace", "trace", "created_at", "id", sqlite_where=text("trace IS NOT NULL"),
           postgresql_where=text("trace IS NOT NULL")),
+    Index("ix_jobs_due", "run_at", sqlite_where=text("state = 'scheduled'"),
+          postgresql_where=text("state = 'scheduled'")),
     Index("ix_jobs_worker", "worker", "created_at", "id", sqlite_where=text("worker <> ''"),
           postgresql_where=text("worker <> ''")),
 )  # fmt: skip
