@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from naq.cli.views import Change
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from naq.server.alerts.rules import Rule
 
 app = Group("alerts", "What is watched, what is wrong, and who is told.")
 
@@ -158,8 +160,6 @@ def create(
     if watched is None:
         raise UsageError(f"there is no kind {kind!r}; {hint(kind, list(KINDS))}")
     limit = watched.threshold if threshold is None else threshold
-    if limit < 0 or (watched.unit == "share" and limit > 1):
-        raise UsageError(f"--threshold is {limit:g}; {'a share is from 0 to 1' if limit > 1 else 'give 0 or more'}")
     rule = Rule(
         name=check_token("alert rule", name), kind=watched.kind, threshold=limit, target=target,
         window_s=watched.window_s, for_s=watched.for_s, channels=tuple(channel or ()),
@@ -167,15 +167,76 @@ def create(
     )  # fmt: skip
 
     async def act(connection: AsyncConnection) -> bool:
-        known = [one.name for one in await rows.find_channels(connection)]
-        for one in rule.channels:
-            if one not in known:
-                raise NotFoundError(f"there is no channel {one!r}; make it through the API: docs/alerts.md")
+        await _check(connection, rule)
         return await rows.put(connection, rule)
 
     if not with_database(db, act):
         raise ConflictError(f"there is an alert rule {name!r} already")
     return report([Change(id=name, done=True, outcome="created")], common)
+
+
+@app.command
+def edit(
+    name: str,
+    /,
+    *,
+    threshold: float | None = None,
+    channel: list[str] | None = None,
+    silent: bool = False,
+    window: str | None = None,
+    at_most_every: str | None = None,
+    on: bool | None = None,
+    db: str | None = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Change an alert rule; what is not given stays.
+
+    Example: naq alerts edit failing-tasks --threshold 0.1 --channel ops --at-most-every 30m
+
+    Args:
+        name: The rule.
+        threshold: More than this is bad.
+        channel: Who is told from now on; again for more.
+        silent: Tell nobody from now on.
+        window: How far back is counted.
+        at_most_every: Between two messages about one incident at least.
+        on: Whether it is judged at all; --no-on: it is not.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.cli.changes import report
+
+    given: dict[str, Any] = {
+        key: value
+        for key, value in {
+            "threshold": threshold, "channels": () if silent else tuple(channel) if channel else None,
+            "window_s": _whole("--window", window), "repeat_s": _whole("--at-most-every", at_most_every), "enabled": on,
+        }.items()
+        if value is not None
+    }  # fmt: skip
+    if not given:
+        raise UsageError("nothing to change was given; see naq alerts edit --help")
+    done = _change_rule(name, db, given)
+    return report([Change(id=name, done=done, outcome="changed" if done else _MEANWHILE)], common)
+
+
+@app.command
+def delete(name: str, /, *, db: str | None = None, common: Common = DEFAULT) -> int:
+    """Remove an alert rule; what it has found open is resolved, and its incidents stay in the list.
+
+    Example: naq alerts delete old-jobs
+
+    Args:
+        name: The rule.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.cli.changes import report
+    from naq.server.alerts import rows
+
+    async def act(connection: AsyncConnection) -> bool:
+        return await rows.remove(connection, await _rule(connection, name))
+
+    done = with_database(db, act)
+    return report([Change(id=name, done=done, outcome="removed" if done else _MEANWHILE)], common)
 
 
 @app.command
@@ -198,25 +259,43 @@ def mute(
     """
     from naq import clock
     from naq.cli.changes import report
-    from naq.limits.pauses import who
-    from naq.server.alerts import rows
 
     seconds = read_duration("--for", until) or 0.0
-    now = clock.now()
-
-    async def act(connection: AsyncConnection) -> bool:
-        rule = await rows.get_rule(connection, name)
-        if rule is None:
-            raise NotFoundError(f"there is no alert rule {name!r}; see naq alerts list")
-        muted = round((now + seconds) * 1e6) if seconds else None
-        after = replace(
-            rule, muted_until=muted, version=rule.version + 1, changed_at=round(now * 1e6), changed_by=who()
-        )
-        return await rows.put(connection, after)
-
-    done = with_database(db, act)
-    outcome = "changed by somebody else meanwhile" if not done else f"muted for {until}" if seconds else "not muted"
+    done = _change_rule(name, db, {"muted_until": round((clock.now() + seconds) * 1e6) if seconds else None})
+    outcome = _MEANWHILE if not done else f"muted for {until}" if seconds else "not muted"
     return report([Change(id=name, done=done, outcome=outcome)], common)
+
+
+@app.command
+def acknowledge(incident: str, /, *, note: str = "", db: str | None = None, common: Common = DEFAULT) -> int:
+    """Say that somebody knows of an incident: nobody is told again until it is over.
+
+    Example: naq alerts acknowledge 01JC4N9W2VQ0R8S6T4XKZB7M3F --note "on it"
+
+    Args:
+        incident: Its id, of naq alerts incidents.
+        note: Why, for others.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.server.alerts import incidents as steps
+
+    return _say_of(incident, ("open",), steps.acknowledge, "acknowledged", note, db, common)
+
+
+@app.command
+def resolve(incident: str, /, *, note: str = "", db: str | None = None, common: Common = DEFAULT) -> int:
+    """Say that an incident is over; where it still holds, it opens again at the next look.
+
+    Example: naq alerts resolve 01JC4N9W2VQ0R8S6T4XKZB7M3F
+
+    Args:
+        incident: Its id, of naq alerts incidents.
+        note: Why, for others.
+        db: The server's database. Default: the setting server_database.
+    """
+    from naq.server.alerts import incidents as steps
+
+    return _say_of(incident, ("open", "acknowledged", "pending"), steps.resolve, "resolved", note, db, common)
 
 
 @app.command(name="test")
@@ -243,3 +322,69 @@ def send_test(channel: str, /, *, db: str | None = None, common: Common = DEFAUL
         return Change(id=channel, done=done.state == "sent", outcome=f"{done.state}: {done.answer}")
 
     return report([with_database(db, act)], common)
+
+
+_MEANWHILE: Final = "changed by somebody else meanwhile"
+
+
+def _change_rule(name: str, db: str | None, given: dict[str, Any]) -> bool:
+    from naq import clock
+    from naq.limits.pauses import who
+    from naq.server.alerts import rows
+
+    async def act(connection: AsyncConnection) -> bool:
+        rule = await _rule(connection, name)
+        now = round(clock.now() * 1e6)
+        after = replace(rule, **given, version=rule.version + 1, changed_at=now, changed_by=who())
+        await _check(connection, after)
+        return await rows.put(connection, after)
+
+    return with_database(db, act)
+
+
+async def _rule(connection: AsyncConnection, name: str) -> Rule:
+    from naq.server.alerts import rows
+
+    rule = await rows.get_rule(connection, name)
+    if rule is None:
+        raise NotFoundError(f"there is no alert rule {name!r}; see naq alerts list")
+    return rule
+
+
+async def _check(connection: AsyncConnection, rule: Rule) -> None:
+    from naq.server.alerts import rows
+
+    if rule.threshold < 0 or (rule.watched.unit == "share" and rule.threshold > 1):
+        why = "a share is from 0 to 1" if rule.watched.unit == "share" else "give 0 or more"
+        raise UsageError(f"--threshold is {rule.threshold:g}; {why}")
+    known = [one.name for one in await rows.find_channels(connection)]
+    for one in rule.channels:
+        if one not in known:
+            raise NotFoundError(f"there is no channel {one!r}; see naq channels")
+
+
+def _whole(option: str, text: str | None) -> int | None:
+    seconds = read_duration(option, text)
+    if seconds is not None and option == "--window" and not 60 <= seconds <= 86_400:
+        raise UsageError(f"{option} is {text}; give 1m to 1d")
+    return None if seconds is None else round(seconds)
+
+
+def _say_of(
+    incident_id: str, good: tuple[str, ...], step: Any, outcome: str, note: str, db: str | None, common: Common
+) -> int:
+    from naq import clock
+    from naq.cli.changes import report
+    from naq.limits.pauses import who
+    from naq.server.alerts import rows
+
+    async def act(connection: AsyncConnection) -> bool:
+        before = await rows.get_incident(connection, incident_id)
+        if before is None:
+            raise NotFoundError(f"there is no incident {incident_id!r}; see naq alerts incidents")
+        if before.state not in good:
+            raise ConflictError(f"incident {incident_id} is {before.state}")
+        return await rows.save(connection, before, step(before, round(clock.now() * 1e6), by=who(), note=note))
+
+    done = with_database(db, act)
+    return report([Change(id=incident_id, done=done, outcome=outcome if done else _MEANWHILE)], common)

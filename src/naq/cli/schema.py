@@ -10,11 +10,13 @@ import msgspec
 from naq.cli.alerts import AlertView, IncidentView
 from naq.cli.artifacts import ArtifactView
 from naq.cli.bulk import BulkView
+from naq.cli.channels import ChannelView, MadeChannel
 from naq.cli.check import CheckView
 from naq.cli.db_text import DatabaseState, Pruning, Revision
 from naq.cli.error_groups import ErrorView
 from naq.cli.events import EventView, HandlerView
 from naq.cli.job_logs import LineView
+from naq.cli.marks import MarkLine
 from naq.cli.outbox_text import RowView
 from naq.cli.schedule_text import ScheduleView, SlotView
 from naq.cli.tokens import MadeToken, TokenView
@@ -72,8 +74,20 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "alerts list": list[AlertView],
     "alerts incidents": list[IncidentView],
     "alerts create": list[Change],
+    "alerts edit": list[Change],
+    "alerts delete": list[Change],
     "alerts mute": list[Change],
+    "alerts acknowledge": list[Change],
+    "alerts resolve": list[Change],
+    "channels list": list[ChannelView],
+    "channels create": MadeChannel,
+    "channels edit": list[Change],
+    "channels rotate": MadeChannel,
+    "channels delete": list[Change],
     "alerts test": list[Change],
+    "mark": list[Change],
+    "marks list": list[MarkLine],
+    "marks remove": list[Change],
     "schedules list": list[ScheduleView],
     "schedules show": ScheduleView,
     "schedules create": ScheduleView,
