@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +219,45 @@ def test_errors_are_grouped_resolved_and_found_again(client: httpx.Client) -> No
     assert "no such order" in client.get(f"/api/v1/dead-letters/{job_id}").text
     assert client.delete(f"/api/v1/dead-letters/{job_id}").json()["outcome"] == "discarded"
     assert client.get("/api/v1/search", params={"q": job_id[:12]}).json()["jobs"]
+    [group] = [one for one in client.get("/api/v1/errors", params={"include": "hours"}).json()["items"]
+               if url.endswith(one["fingerprint"])]  # fmt: skip
+    assert (len(group["hours"]), sum(group["hours"])) == (24, group["count"])
+    assert client.get("/api/v1/errors", params={"include": "days"}).status_code == 422
+    flow = {one["name"]: one for one in client.get("/api/v1/flow", params={"scope": "task"}).json()["items"]}
+    assert flow["shop.fail"]["failed_share"] == 1
+    assert flow["shop.fail"]["run_p95_ms"] is not None
+    assert sum(flow["shop.fail"]["points"]) >= 1
+    default = next(one for one in client.get("/api/v1/flow").json()["items"] if one["name"] == "default")
+    assert default["in_per_s"] > 0
     found = client.get("/api/v1/search", params={"q": "no such ORDER"}).json()
     assert [one["type"] for one in found["errors"]] == ["builtins.ValueError"]
     assert client.get("/api/v1/overview").json()["workers"] == 1
     assert client.get("/api/v1/trends", params={"window_s": 600}).json()["points"]
+
+
+def test_what_a_job_measured_is_listed_page_by_page(broker: str, client: httpx.Client) -> None:
+    job_id = enqueue(client, args=[1])
+
+    async def log() -> None:
+        backend = from_url(Config(broker_url=broker, namespace="api"))
+        await backend.open()
+        said = [{"run": 1, "attempt": 1, "name": f"m{n}", "value": n, "password": "hunter2"} for n in range(3)]
+        await backend.append([
+            Event(kind="metric" if n < 2 else "later", job_id=job_id, queue="default", at=1_790_000_000.0 + n,
+                  data=json.dumps(said[n]).encode()) for n in range(3)
+        ])  # fmt: skip
+        await backend.close()
+
+    asyncio.run(log())
+    url = f"/api/v1/jobs/{job_id}/events"
+    eventually(lambda: len(client.get(url).json()["items"]) >= 3, "they are listed")
+    first = client.get(url, params={"limit": 2}).json()
+    rest = client.get(url, params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [(one["kind"], one["data"]["name"]) for one in [*first["items"], *rest["items"]]] == [
+        ("metric", "m0"), ("metric", "m1"), ("later", "m2"),
+    ]  # fmt: skip
+    assert "hunter2" not in str(rest)
+    assert client.get("/api/v1/jobs/none/events").json()["code"] == "job_not_found"
 
 
 def test_events_that_are_none_are_listed_with_the_reason(broker: str, client: httpx.Client) -> None:

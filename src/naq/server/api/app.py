@@ -27,11 +27,13 @@ from naq.server.api import (
     errors,
     export,
     finding,
+    flow,
     health,
     incidents,
     invalid,
     job_actions,
     job_edit,
+    job_events,
     jobs,
     kin,
     letters,
@@ -56,9 +58,9 @@ from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
 
 _NOUNS: Final = (
-    enqueue, finding, export, jobs, kin, job_actions, job_edit, pace, bulk, artifacts, errors, invalid, queues, tasks,
-    schedules, workers, worker_acts, letters, overview, trends, marks, views, alert_rules, alert_channels, incidents,
-    live, access, settings,
+    enqueue, finding, export, jobs, kin, job_events, job_actions, job_edit, pace, bulk, artifacts, errors, invalid,
+    queues, tasks, schedules, workers, worker_acts, letters, overview, trends, flow, marks, views, alert_rules,
+    alert_channels, incidents, live, access, settings,
 )  # fmt: skip
 #: By noun; their order is that of the document.
 ROUTERS: Final[tuple[APIRouter, ...]] = (

@@ -10,6 +10,7 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from naq import clock
+from naq.server.api.fields import read_names
 from naq.server.api.gate import core_of, note
 from naq.server.api.job_views import parsed
 from naq.server.api.lists import Cursor, Limit, begin, cut, size
@@ -19,9 +20,11 @@ from naq.server.names import TASK, Fingerprint
 from naq.server.problems import Problem, wrong
 from naq.server.store.queries import errors as queries
 from naq.server.store.queries.errors import ErrorGroup, ErrorState
-from naq.server.store.rows import micros
+from naq.server.store.rows import MICRO, micros
 
 routes = Routes("errors")
+HOURS: Final = 24  # that a list shows of each
+HOUR: Final = 3600 * MICRO
 COUNTED: Final = 2_000  # attempts that a split is made of: some 20 ms
 VALUES: Final = 20  # of each split
 
@@ -29,8 +32,9 @@ VALUES: Final = 20  # of each split
 class ErrorItem(Model):
     """A group. `detail` is its latest error with traceback; in lists it is left out.
 
-    An ignored one is open again when it comes after `ignored_until`, or when its count is over `ignored_count`; a
-    resolved one may still come from workers of the versions in `still_in`.
+    `hours`, where they are asked for: how often it came in each of the last 24, the oldest first. An ignored one is
+    open again when it comes after `ignored_until`, or when its count is over `ignored_count`; a resolved one may still
+    come from workers of the versions in `still_in`.
     """
 
     fingerprint: str
@@ -48,6 +52,7 @@ class ErrorItem(Model):
     ignored_count: int | None
     still_in: list[str] | None
     detail: Any = None
+    hours: list[int] | None = None
 
     @classmethod
     def of(cls, row: ErrorGroup, *, detailed: bool = False) -> ErrorItem:
@@ -116,25 +121,41 @@ async def list_errors(
     state: Annotated[ErrorState | None, Query()] = None,
     task: Annotated[str | None, Query(pattern=TASK)] = None,
     sort: Annotated[Literal["-last_at", "-count"], Query()] = "-last_at",
+    include: Annotated[str, Query(max_length=100, description="What else to show: `hours`.")] = "",
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Page[ErrorItem]:
     """The latest first, or the most frequent."""
     core = core_of(request)
+    wanted = read_names(include, ("hours",), where="include")
+    now = micros(clock.now())
+    first = now - now % HOUR - (HOURS - 1) * HOUR
     most, about = size(core, limit), f"errors {state} {task} {sort}"
     by: Any = sort.removeprefix("-")
     place = begin(core, cursor, about)
     async with core.reading() as connection:
         rows = await queries.find(connection, state=state, task=task, sort=by, after=place, limit=most + 1)
+        names = tuple(row.fingerprint for row in rows)
+        hours = await queries.hours(connection, names, since=first) if wanted else {}
     return cut(
         request,
         response,
         rows,
-        ErrorItem.of,
+        lambda row: _with_hours(ErrorItem.of(row), hours.get(row.fingerprint), first),
         about=about,
         most=most,
         key=lambda row: [getattr(row, by), row.fingerprint],
     )
+
+
+def _with_hours(item: ErrorItem, found: list[tuple[int, int]] | None, first: int) -> ErrorItem:
+    if found is None:
+        return item
+    hours = [0] * HOURS
+    for when, count in found:
+        if 0 <= (place := (when - first) // HOUR) < HOURS:  # a worker's clock may be ahead of ours
+            hours[place] += count
+    return item.model_copy(update={"hours": hours})
 
 
 @routes.add("GET", "/errors/{fingerprint}", "getError", "Show a group of errors", problems=("not_found",))

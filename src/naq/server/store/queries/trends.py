@@ -111,7 +111,7 @@ async def totals(
     within = [rollups.c.scope == scope]
     if names or scope == "all":
         within.append(rollups.c.name.in_(names or ("",)))
-    found = _pieces(rollups, since, until, within, ("name", "what", "count", "run_us", "wait_us"))
+    found = pieces(rollups, since, until, within, ("name", "what", "count", "run_us", "wait_us"))
     asked = select(
         found.c.name, found.c.what, func.sum(found.c.count), func.sum(found.c.run_us), func.sum(found.c.wait_us)
     ).group_by(found.c.name, found.c.what)
@@ -134,12 +134,12 @@ async def spread(
 ) -> list[tuple[int, int]]:
     """A histogram: where each bucket ends (microseconds), and how many lie in it. It begins as `totals` do."""
     within = [durations.c.scope == scope, durations.c.name == name, durations.c.measure == measure]
-    found = _pieces(durations, since, until, within, ("bucket", "count"))
+    found = pieces(durations, since, until, within, ("bucket", "count"))
     asked = select(found.c.bucket, func.sum(found.c.count)).group_by(found.c.bucket).order_by(found.c.bucket)
     return [(bucket_end(bucket), int(count)) for bucket, count in await connection.execute(asked)]
 
 
-def _pieces(
+def pieces(
     table: Table, since: int, until: int, within: list[ColumnElement[bool]], columns: tuple[str, ...]
 ) -> Subquery:
     """The rows of a time, of as long steps as fit into it: of a month some hundred steps, not a thousand hours."""
