@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,16 @@ class Served:
         with httpx.Client(base_url=self.url, headers=given, timeout=DEADLINE, trust_env=False) as client:
             yield client
 
-    def token(self, role: Any, *, name: str = "", ttl: float = 3600.0) -> str:
+    def token(self, role: Any, *, name: str = "", ttl: float = 3600.0, queues: Collection[str] | None = None) -> str:
         """A new token, made where `naq tokens create` makes it: in the database."""
 
         async def make() -> str:
             store = await open_store(self.core.settings.database)
             try:
                 async with store.writing() as connection:
-                    text, _ = await tokens.make(connection, name=name or f"a-{role}", role=role, by="test", ttl=ttl)
+                    text, _ = await tokens.make(
+                        connection, name=name or f"a-{role}", role=role, by="test", ttl=ttl, queues=queues
+                    )
                     return text
             finally:
                 await store.close()

@@ -124,6 +124,7 @@ def test_a_proxy_is_believed_only_where_the_settings_say_so(broker: str, tmp_pat
     with serving(config, tmp_path, auth="proxy", proxies=("127.0.0.1",)) as served, served.client(**said) as client:
         assert client.get("/api/v1/me").json() | {"expires_at": None} == {
             "name": "ann", "role": "operator", "how": "proxy", "expires_at": None, "csrf": None, "environment": "",
+            "queues": None,
         }  # fmt: skip
         assert client.get("/api/v1/me", headers={"X-Forwarded-Role": "emperor"}).json()["role"] == "viewer"
     with serving(config, tmp_path, auth="proxy", proxies=("10.0.0.0/8",)) as served, served.client(**said) as client:

@@ -31,6 +31,7 @@ class TokenView(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     role: str
+    queues: list[str] | None
     state: str
     created_at: datetime | None
     created_by: str
@@ -44,6 +45,7 @@ class MadeToken(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     role: str
+    queues: list[str] | None
     expires_at: datetime | None
     text: str
 
@@ -55,17 +57,20 @@ def create(
     *,
     role: Literal["viewer", "operator", "admin"] = "viewer",
     expires_in: str | None = None,
+    queue: list[str] | None = None,
     db: str | None = None,
     common: Common = DEFAULT,
 ) -> None:
     """Make a token, and print its text, which is shown this once.
 
     Example: naq tokens create deploy --role operator --expires-in 30d
+    Example: naq tokens create mail-team --role operator --queue mail --queue mail-slow
 
     Args:
         name: Whose it is; the audit log calls them so.
         role: What they may: viewer sees, operator acts on jobs and queues, admin does everything.
         expires_in: How long it opens. Default: the setting server_token_ttl, 90 days.
+        queue: The queues that it is for; several with several. Default: all, and what is of no queue.
         db: The server's database. Default: the setting server_database.
     """
     from naq.cli.output import print_json
@@ -74,14 +79,23 @@ def create(
     from naq.server.access import tokens
 
     check_token("token", name)
+    for each in queue or ():
+        check_token("queue", each)
     ttl = read_duration("--expires-in", expires_in) or load_server().token_ttl
-    text, row = with_database(db, lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl))
+    text, row = with_database(db, lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl, queues=queue))
     if common.json:
-        made = MadeToken(id=row.id, name=name, role=role, expires_at=moment(row.expires_at / 1e6), text=text)
+        until = moment(row.expires_at / 1e6)
+        made = MadeToken(
+            id=row.id, name=name, role=role, queues=_listed(row.scope), expires_at=until, text=text
+        )  # fmt: skip
         print_json(made)
     else:
         sys.stdout.write(f"{text}\n")
         say(f"{role} {name}, id {row.id}; it is kept as a hash only, so this is the one time that it is shown")
+
+
+def _listed(queues: frozenset[str] | None) -> list[str] | None:
+    return None if queues is None else sorted(queues)
 
 
 @app.command(name="list")
@@ -101,6 +115,7 @@ def list_(*, db: str | None = None, common: Common = DEFAULT) -> None:
             id=row.id,
             name=row.name,
             role=row.role,
+            queues=_listed(row.scope),
             state="good" if row.is_good else "revoked" if row.revoked_at else "expired",
             created_at=moment(row.created_at / 1e6),
             created_by=row.created_by,
@@ -113,6 +128,7 @@ def list_(*, db: str | None = None, common: Common = DEFAULT) -> None:
         Column("ID", lambda view: view.id),
         Column("NAME", lambda view: view.name),
         Column("ROLE", lambda view: view.role),
+        Column("QUEUES", lambda view: "all" if view.queues is None else ",".join(view.queues)),
         Column("STATE", lambda view: view.state),
         Column("EXPIRES", lambda view: ago(view.expires_at, common)),
         Column("USED", lambda view: ago(view.used_at, common)),

@@ -128,5 +128,11 @@ def _of(row: TokenRow | None, how: Any, secret: str = "") -> Identity:
     if not row.is_good:
         raise Problem("token_expired", headers=challenge)
     return Identity(
-        name=row.name, role=row.role, how=how, key=f"token {row.id}", expires_at=row.expires_at / MICRO, secret=secret
+        name=row.name,
+        role=row.role,
+        how=how,
+        key=f"token {row.id}",
+        expires_at=row.expires_at / MICRO,
+        secret=secret,
+        queues=row.scope,
     )

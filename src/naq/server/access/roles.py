@@ -22,6 +22,7 @@ class Identity(Struct, frozen=True, kw_only=True):
         key: what rates and limits are counted by: the token's id, or the address.
         expires_at: UNIX seconds; 0: never.
         secret: of a session, the token in its cookie.
+        queues: those that it is for (`naq.server.access.scope`); None: all.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     key: str
     expires_at: float = 0.0
     secret: str = ""
+    queues: frozenset[str] | None = None
 
     def __repr__(self) -> str:
         return f"Identity({self.name!r}, {self.role}, {self.how})"

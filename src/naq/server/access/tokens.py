@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets as random
+from collections.abc import Collection
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -35,6 +37,12 @@ class TokenRow(Struct, frozen=True, kw_only=True):
     expires_at: int
     revoked_at: int | None
     used_at: int | None
+    queues: str | None = None
+
+    @property
+    def scope(self) -> frozenset[str] | None:
+        """The queues that it is for; None: all."""
+        return None if self.queues is None else frozenset(json.loads(self.queues))
 
     @property
     def is_good(self) -> bool:
@@ -50,9 +58,9 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def make(connection: AsyncConnection, *, name: str, role: Role, by: str, ttl: float,
-               kind: TokenKind = "token") -> tuple[str, TokenRow]:  # fmt: skip
-    """A new token, and its text, which is shown this once."""
+async def make(connection: AsyncConnection, *, name: str, role: Role, by: str, ttl: float, kind: TokenKind = "token",
+               queues: Collection[str] | None = None) -> tuple[str, TokenRow]:  # fmt: skip
+    """A new token, for these queues (None: all), and its text, which is shown this once."""
     text, now = PREFIX + random.token_urlsafe(BYTES), micros(clock.now())
     row = TokenRow(
         id=new_id(),
@@ -64,6 +72,7 @@ async def make(connection: AsyncConnection, *, name: str, role: Role, by: str, t
         expires_at=now + micros(ttl),
         revoked_at=None,
         used_at=None,
+        queues=None if queues is None else json.dumps(sorted(set(queues))),
     )
     values: dict[str, Any] = {field: getattr(row, field) for field in TokenRow.__struct_fields__}
     await connection.execute(insert(tokens).values(**values, hash=digest(text)))

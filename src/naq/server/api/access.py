@@ -38,6 +38,7 @@ class Me(Model):
     expires_at: Moment | None
     csrf: str | None
     environment: str
+    queues: list[str] | None
 
 
 class Login(Given):
@@ -57,6 +58,7 @@ class TokenView(Model):
     expires_at: Moment | None
     revoked_at: Moment | None
     used_at: Moment | None
+    queues: list[str] | None
     good: bool
 
     @classmethod
@@ -65,6 +67,7 @@ class TokenView(Model):
         return cls(
             id=row.id, name=row.name, role=row.role, created_at=at(row.created_at), created_by=row.created_by,
             expires_at=at(row.expires_at), revoked_at=at(row.revoked_at), used_at=at(row.used_at), good=row.is_good,
+            queues=listed(row.scope),
         )  # fmt: skip
 
 
@@ -73,7 +76,15 @@ class NewToken(Given):
 
     name: Token = Field(examples=["deploy"])
     role: Role = "viewer"
+    queues: Annotated[
+        list[Token] | None, Field(min_length=1, max_length=50, description="Those that it is for; null: all.")
+    ] = None
     expires_in_s: Annotated[int | None, Field(ge=60, le=10 * 366 * 86400)] = None
+
+
+def listed(queues: frozenset[str] | None) -> list[str] | None:
+    """As they are shown."""
+    return None if queues is None else sorted(queues)
 
 
 class MadeToken(Model):
@@ -108,7 +119,7 @@ class AuditView(Model):
         )  # fmt: skip
 
 
-@routes.add("GET", "/me", "getMe", "Say who one is", role=None)
+@routes.add("GET", "/me", "getMe", "Say who one is", scope="nothing", role=None)
 async def get_me(request: Request) -> Me:
     """Name, role and how that is known; of nobody as well."""
     core, identity = core_of(request), identity_of(request)
@@ -119,10 +130,13 @@ async def get_me(request: Request) -> Me:
         expires_at=at_seconds(identity.expires_at),
         csrf=core.signer.csrf(identity.secret) if identity.how == "session" else None,
         environment=core.settings.environment,
+        queues=listed(identity.queues),
     )
 
 
-@routes.add("POST", "/login", "logIn", "Log in", role=None, policy="login", problems=("wrong_password",))
+@routes.add(
+    "POST", "/login", "logIn", "Log in", scope="nothing", role=None, policy="login", problems=("wrong_password",)
+)
 async def log_in(request: Request, response: Response, login: Login) -> Me:
     """By the one password, as admin, for `server_session_ttl`. Scripts use tokens."""
     core = core_of(request)
@@ -141,11 +155,11 @@ async def log_in(request: Request, response: Response, login: Login) -> Me:
     note(request, target=ADMIN)
     return Me(
         name=ADMIN, role="admin", how="session", expires_at=at(row.expires_at), csrf=core.signer.csrf(text),
-        environment=core.settings.environment,
+        environment=core.settings.environment, queues=None,
     )  # fmt: skip
 
 
-@routes.add("POST", "/logout", "logOut", "Log out", role=None)
+@routes.add("POST", "/logout", "logOut", "Log out", scope="nothing", role=None)
 async def log_out(request: Request, response: Response) -> Done:
     """The session opens nothing any more, wherever its cookie still is."""
     core, identity = core_of(request), identity_of(request)
@@ -180,9 +194,15 @@ async def create_token(request: Request, token: NewToken) -> MadeToken:
     core, identity = core_of(request), identity_of(request)
     ttl = core.settings.token_ttl if token.expires_in_s is None else float(token.expires_in_s)
     async with core.writing() as connection:
-        text, row = await tokens.make(connection, name=token.name, role=token.role, by=identity.name, ttl=ttl)
+        text, row = await tokens.make(
+            connection, name=token.name, role=token.role, by=identity.name, ttl=ttl, queues=token.queues
+        )
     core.identifier.forget()
-    note(request, target=row.id, after={"name": row.name, "role": row.role, "expires_at": row.expires_at // MICRO})
+    note(
+        request,
+        target=row.id,
+        after={"name": row.name, "role": row.role, "expires_at": row.expires_at // MICRO, "queues": token.queues},
+    )
     return MadeToken(token=TokenView.of(row), text=text)
 
 

@@ -142,7 +142,7 @@ def etag(rule: Rule) -> str:
     return f'"{rule.changed_at}-{rule.version}"'
 
 
-@routes.add("GET", "/alerts/kinds", "listAlertKinds", "List what alert rules may watch")
+@routes.add("GET", "/alerts/kinds", "listAlertKinds", "List what alert rules may watch", scope="nothing")
 async def list_kinds() -> Page[KindView]:
     """With a threshold and times to begin with."""
     return Page(

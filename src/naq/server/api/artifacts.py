@@ -59,7 +59,12 @@ class ArtifactView(Model):
 
 
 @routes.add(
-    "GET", "/jobs/{job_id}/artifacts", "listArtifacts", "List a job's files", problems=("job_not_found", *BROKER)
+    "GET",
+    "/jobs/{job_id}/artifacts",
+    "listArtifacts",
+    "List a job's files",
+    scope="job",
+    problems=("job_not_found", *BROKER),
 )
 async def list_artifacts(request: Request, job_id: JobId) -> Page[ArtifactView]:
     """By name."""
@@ -70,7 +75,7 @@ async def list_artifacts(request: Request, job_id: JobId) -> Page[ArtifactView]:
     return Page(items=[ArtifactView.of(info) for info in found])
 
 
-@routes.add("GET", "/jobs/{job_id}/artifacts/{name}", "downloadArtifact", "Download a file",
+@routes.add("GET", "/jobs/{job_id}/artifacts/{name}", "downloadArtifact", "Download a file", scope="job",
             problems=(*_ONE, "range_not_satisfiable"), response_class=StreamingResponse,
             responses={200: {"description": "The file.", "content": {"application/octet-stream": {}}},
                        304: {"description": "As `If-None-Match` has it."},
@@ -110,7 +115,8 @@ async def download(
     return StreamingResponse(body, 206 if part else 200, headers=headers, media_type=kind)
 
 
-@routes.add("PUT", "/jobs/{job_id}/artifacts/{name}", "uploadArtifact", "Upload a file", role="operator", status=201,
+@routes.add("PUT", "/jobs/{job_id}/artifacts/{name}", "uploadArtifact", "Upload a file",
+            scope="job", role="operator", status=201,
             problems=_ONE, openapi_extra={"x-naq-stream": True, "requestBody": {"required": True, "content": {
                 "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}})  # fmt: skip
 async def upload(request: Request, job_id: JobId, name: ArtifactName) -> ArtifactView:
@@ -124,7 +130,15 @@ async def upload(request: Request, job_id: JobId, name: ArtifactName) -> Artifac
     return ArtifactView.of(info)
 
 
-@routes.add("DELETE", "/jobs/{job_id}/artifacts/{name}", "deleteArtifact", "Remove a file", role="admin", problems=_ONE)
+@routes.add(
+    "DELETE",
+    "/jobs/{job_id}/artifacts/{name}",
+    "deleteArtifact",
+    "Remove a file",
+    scope="job",
+    role="admin",
+    problems=_ONE,
+)
 async def delete(request: Request, job_id: JobId, name: ArtifactName) -> Done:
     """The job stays."""
     core = core_of(request)

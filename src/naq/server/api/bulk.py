@@ -12,7 +12,8 @@ from pydantic import Field
 from naq import clock
 from naq.job import Priority, new_id
 from naq.server.access.roles import check
-from naq.server.api.gate import core_of, identity_of, note
+from naq.server.access.scope import check_queue, prefix, queues_of
+from naq.server.api.gate import asked_filter, core_of, identity_of, note, scope_of
 from naq.server.api.job_actions import DryRun
 from naq.server.api.lists import Cursor, Limit, begin, cut, size, total
 from naq.server.api.models import Done, Given, Model, Moment, Page, Total, at
@@ -20,8 +21,7 @@ from naq.server.api.routes import BROKER, Routes
 from naq.server.bulk import rows
 from naq.server.bulk.rows import BulkRow
 from naq.server.bulk.verbs import VERBS, Action, Options
-from naq.server.core import Core
-from naq.server.filters import Filter, read_filter
+from naq.server.filters import Filter
 from naq.server.names import Id, Token
 from naq.server.problems import Problem, wrong
 from naq.server.store.conditions import Between
@@ -109,12 +109,13 @@ class Preview(Model):
     total: Total
 
 
-@routes.add("POST", "/bulk-actions/preview", "previewBulk", "Say what a bulk action would do", role="operator",
+@routes.add("POST", "/bulk-actions/preview", "previewBulk", "Say what a bulk action would do",
+            scope="itself", role="operator",
             problems=("invalid_filter",))  # fmt: skip
 async def preview(request: Request, new: NewBulk) -> Preview:
     """Counted up to `server_count_cap`; does nothing."""
     core = core_of(request)
-    wanted = _read(core, new)
+    wanted = await _read(request, new)
     cap = core.settings.count_cap
     if new.ids is not None:
         return Preview(
@@ -130,14 +131,15 @@ async def preview(request: Request, new: NewBulk) -> Preview:
     )
 
 
-@routes.add("POST", "/bulk-actions", "createBulk", "Begin a bulk action", role="operator", policy="bulk", status=202,
+@routes.add("POST", "/bulk-actions", "createBulk", "Begin a bulk action",
+            scope="itself", role="operator", policy="bulk", status=202,
             problems=("invalid_filter", *BROKER))  # fmt: skip
 async def create(request: Request, response: Response, new: NewBulk, dry_run: DryRun = False) -> BulkView:
     """The filter is frozen: jobs that are made from now on are left alone. `delete` needs the role admin."""
     core, identity = core_of(request), identity_of(request)
     if new.action == "delete":
         check(identity, "admin")
-    wanted = _read(core, new)
+    wanted = await _read(request, new)
     if new.rate is not None and new.spread_s is not None:
         raise wrong("/spread_s", "give rate or spread_s, not both")
     now = micros(clock.now())
@@ -201,19 +203,20 @@ async def list_bulk(
     )
 
 
-@routes.add("GET", "/bulk-actions/{bulk_id}", "getBulk", "Show a bulk action", problems=("not_found",))
+@routes.add("GET", "/bulk-actions/{bulk_id}", "getBulk", "Show a bulk action", scope="itself", problems=("not_found",))
 async def get_bulk(request: Request, bulk_id: Id) -> BulkView:
     """How far it has come, and what failed."""
     core = core_of(request)
-    return BulkView.of(await _get(core, bulk_id), core.settings.count_cap)
+    return BulkView.of(await _get(request, bulk_id), core.settings.count_cap)
 
 
-@routes.add("POST", "/bulk-actions/{bulk_id}/abort", "abortBulk", "Break off a bulk action", role="operator",
+@routes.add("POST", "/bulk-actions/{bulk_id}/abort", "abortBulk", "Break off a bulk action",
+            scope="itself", role="operator",
             problems=("not_found", "wrong_state"))  # fmt: skip
 async def abort(request: Request, bulk_id: Id) -> Done:
     """The page that is being done comes to its end; nothing is undone."""
     core = core_of(request)
-    row = await _get(core, bulk_id)
+    row = await _get(request, bulk_id)
     async with core.writing() as connection:
         done = await rows.abort(connection, bulk_id)
     if not done:
@@ -222,15 +225,18 @@ async def abort(request: Request, bulk_id: Id) -> Done:
     return Done(id=bulk_id, done=True, outcome="aborted", audit_id=entry)
 
 
-async def _get(core: Core, bulk_id: str) -> BulkRow:
+async def _get(request: Request, bulk_id: str) -> BulkRow:
+    """A bulk action; one that began with other queues than the asker's is none to them."""
+    core, identity = core_of(request), scope_of(request)
     async with core.reading() as connection:
         row = await rows.get(connection, bulk_id)
-    if row is None:
+    if row is None or (identity.queues is not None and f"{row.filter} ".partition(" ")[0] != prefix(identity)):
         raise Problem("not_found", f"there is no bulk action {bulk_id}")
     return row
 
 
-def _read(core: Core, new: NewBulk) -> Filter:
+async def _read(request: Request, new: NewBulk) -> Filter:
+    core, identity = core_of(request), scope_of(request)
     if (new.ids is None) == (new.filter is None):
         raise wrong("/ids", "give ids or a filter, one of them")
     if new.ids is not None and len(new.ids) > core.settings.bulk_ids:
@@ -239,7 +245,13 @@ def _read(core: Core, new: NewBulk) -> Filter:
     for name in ("priority", "queue", "tags"):
         if (getattr(new, name) is None) == (name == needs):
             raise wrong(f"/{name}", f"{new.action} needs it" if name == needs else f"{new.action} takes none")
-    found = read_filter(new.filter or "", most=core.settings.filter_terms, pointer="/filter")
-    if new.filter is not None and not found.conditions:
+    if new.queue is not None:
+        check_queue(identity, new.queue)
+    if new.ids is not None and identity.queues is not None:
+        queues = await queues_of(core, new.ids)
+        if others := [job_id for job_id in new.ids if queues.get(job_id) not in identity.queues]:
+            raise wrong("/ids", f"of these {len(others)} are not there, or of other queues: {', '.join(others[:5])}")
+    found = asked_filter(request, new.filter or "", pointer="/filter")
+    if new.filter is not None and not new.filter.strip():
         raise wrong("/filter", "it asks for nothing, and so for everything: say which jobs")
     return found

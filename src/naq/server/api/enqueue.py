@@ -13,7 +13,9 @@ from naq.codec.after import ParentFailure
 from naq.exceptions import JobNotFoundError, NaqException
 from naq.handle import Job
 from naq.job import Priority
-from naq.server.api.gate import core_of, note
+from naq.server.access.roles import Identity
+from naq.server.access.scope import check_queue, may
+from naq.server.api.gate import core_of, identity_of, note, scope_of
 from naq.server.api.job_actions import DryRun
 from naq.server.api.models import ErrorPlace, Given, Model
 from naq.server.api.routes import BROKER, Routes
@@ -108,7 +110,8 @@ class Outcomes(Model):
     failed: int
 
 
-@routes.add("POST", "/jobs", "enqueueJob", "Enqueue a job", role="operator", policy="enqueue", status=201,
+@routes.add("POST", "/jobs", "enqueueJob", "Enqueue a job",
+            scope="itself", role="operator", policy="enqueue", status=201,
             problems=BROKER, responses={
                 200: {"model": Enqueued, "description": "It was there already, or `dry_run`."}})  # fmt: skip
 async def enqueue_job(request: Request, response: Response, new: NewJob, dry_run: DryRun = False) -> Enqueued:
@@ -127,7 +130,16 @@ async def enqueue_job(request: Request, response: Response, new: NewJob, dry_run
     return Enqueued(id=job.id, duplicate=job.duplicate)
 
 
-@routes.add("POST", "/jobs/batch", "enqueueJobs", "Enqueue many jobs", role="operator", policy="bulk", problems=BROKER)
+@routes.add(
+    "POST",
+    "/jobs/batch",
+    "enqueueJobs",
+    "Enqueue many jobs",
+    scope="itself",
+    role="operator",
+    policy="bulk",
+    problems=BROKER,
+)
 async def enqueue_jobs(request: Request, new: NewJobs, dry_run: DryRun = False) -> Outcomes:
     """In one go, in order; those that are wrong are said, the others stored. 422 where all of them are wrong."""
     core = core_of(request)
@@ -167,13 +179,14 @@ async def make_call(core: Core, backend: Backend, new: NewJob, request: Request)
     """
     known = await core.caller.know(backend, new.task)
     call = known.call(new.args, new.kwargs, **new.options(str(request.scope["naq.request_id"])))
+    check_queue(scope_of(request), call.plan.queue)
     call.plan.build(call.args, call.kwargs, clock.now())
     if new.depends_on:
-        await _find_parents(backend, new.depends_on)
+        await _find_parents(backend, identity_of(request), new.depends_on)
     return call
 
 
-async def _find_parents(backend: Backend, wanted: list[str]) -> None:
+async def _find_parents(backend: Backend, identity: Identity, wanted: list[str]) -> None:
     """Refuse a job that would wait for none.
 
     Raises:
@@ -182,6 +195,8 @@ async def _find_parents(backend: Backend, wanted: list[str]) -> None:
     there = await backend.specs(wanted)
     missing = [job_id for job_id in wanted if job_id not in there]
     ended = await backend.finals(missing) if missing else {}
+    there = {job_id: spec for job_id, spec in there.items() if may(identity, spec.queue)}
+    ended = {job_id: record for job_id, record in ended.items() if may(identity, record.queue)}
     errors = [
         {"pointer": f"/depends_on/{place}", "code": "job_not_found", "message": f"there is no job {job_id}"}
         for place, job_id in enumerate(wanted) if job_id not in there and job_id not in ended

@@ -11,12 +11,11 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from naq.server.api.gate import core_of
+from naq.server.api.gate import asked_filter, core_of
 from naq.server.api.job_views import JobItem
 from naq.server.api.jobs import FilterText
 from naq.server.api.routes import Routes
 from naq.server.core import Core
-from naq.server.filters import read_filter
 from naq.server.store.conditions import JobQuery
 from naq.server.store.queries import jobs as queries
 from naq.server.store.queries.jobs import JobPage
@@ -29,7 +28,7 @@ Format = Annotated[Literal["jsonl", "csv"], Query(description="An object a line,
 
 
 @routes.add(
-    "GET", "/jobs/export", "exportJobs", "Export jobs", policy="bulk", problems=("invalid_filter",),
+    "GET", "/jobs/export", "exportJobs", "Export jobs", scope="itself", policy="bulk", problems=("invalid_filter",),
     response_class=StreamingResponse,
     responses={200: {"description": "The newest hundred thousand that fit, the newest first.", "content": {
         "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}}}}},
@@ -41,7 +40,7 @@ async def export_jobs(
 ) -> Response:
     """As they are listed, arguments redacted. What is enqueued meanwhile may be in it."""
     core = core_of(request)
-    query = JobQuery(conditions=read_filter(filter, most=core.settings.filter_terms).conditions, limit=PAGE)
+    query = JobQuery(conditions=asked_filter(request, filter).conditions, limit=PAGE)
     async with core.reading() as connection:  # the first page before the answer begins: what is wrong is still said
         first = await queries.find(connection, query)
     write, kind = (_lines, "application/x-ndjson") if format == "jsonl" else (_table, "text/csv")

@@ -7,13 +7,12 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request
 
-from naq.server.api.gate import core_of
+from naq.server.api.gate import asked_filter, core_of
 from naq.server.api.job_views import ms, parsed
 from naq.server.api.jobs import FilterText
 from naq.server.api.lists import total
 from naq.server.api.models import Model, Moment, Total, at
 from naq.server.api.routes import Routes
-from naq.server.filters import read_filter
 from naq.server.store.changes import bucket_end, bucket_of
 from naq.server.store.queries import sample
 from naq.server.store.queries.sample import Sampled
@@ -67,11 +66,13 @@ class Suggestions(Model):
     items: list[Suggestion]
 
 
-@routes.add("GET", "/jobs/facets", "getFacets", "Say what jobs have in common", problems=("invalid_filter",))
+@routes.add(
+    "GET", "/jobs/facets", "getFacets", "Say what jobs have in common", scope="itself", problems=("invalid_filter",)
+)
 async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # noqa: A002 - its name in the address
     """Of the newest two thousand that fit, each value with its count; `counted` says whether there may be more."""
     core = core_of(request)
-    wanted = read_filter(filter, most=core.settings.filter_terms).conditions
+    wanted = asked_filter(request, filter).conditions
     async with core.reading() as connection:
         some = await sample.newest(connection, wanted)
     counts = {key: Counter(value for row in some.jobs if (value := getattr(row, field)))
@@ -83,7 +84,7 @@ async def get_facets(request: Request, filter: FilterText = "") -> Facets:  # no
     return Facets(counted=total(len(some.jobs), sample.MOST, whole=some.whole), facets=found)
 
 
-@routes.add("GET", "/jobs/histogram", "getHistogram", "Show jobs in bars", problems=("invalid_filter",))
+@routes.add("GET", "/jobs/histogram", "getHistogram", "Show jobs in bars", scope="itself", problems=("invalid_filter",))
 async def get_histogram(
     request: Request,
     filter: FilterText = "",  # noqa: A002 - its name in the address
@@ -93,7 +94,7 @@ async def get_histogram(
 ) -> Histogram:
     """When the newest two thousand that fit were, or how long they took, on a logarithmic scale."""
     core = core_of(request)
-    wanted = read_filter(filter, most=core.settings.filter_terms).conditions
+    wanted = asked_filter(request, filter).conditions
     async with core.reading() as connection:
         some = await sample.newest(connection, wanted)
     counted = total(len(some.jobs), sample.MOST, whole=some.whole)

@@ -14,7 +14,9 @@ from naq.config.suggest import hint
 from naq.job import new_id
 from naq.server.access import audit, idempotency
 from naq.server.access.roles import Identity, check
+from naq.server.access.scope import Heeds, check_path, narrowed, refusal
 from naq.server.core import Core
+from naq.server.filters import Filter
 from naq.server.problems import Problem, wrong
 from naq.server.problems.answer import as_problem
 
@@ -54,24 +56,55 @@ class GatedRoute(APIRoute):
         known: Final = frozenset(field.alias for field in self.dependant.query_params)
         extra: Final[dict[str, Any]] = self.openapi_extra or {}
         role, policy, audited = extra["x-naq-role"], extra.get("x-naq-rate"), "x-naq-audit" in extra
+        heeds: Final[Heeds] = extra["x-naq-scope"]
 
         async def gated(request: Request) -> Response:
-            core, identity = core_of(request), request.scope["naq.identity"]
+            core, identity, handle = core_of(request), request.scope["naq.identity"], handler
             if role != "nobody":
                 check(identity, role)
+                if identity.queues is not None and heeds != "nothing":
+                    handle = _scoped(core, identity, heeds, handler)
             _refuse_unknown(request, known)
             rate: dict[str, str] = {}
             if policy is not None:
                 key = core.identifier.address(request) if policy == "login" else identity.key
                 rate = (await core.rates.hit(policy, key)).headers()
             if audited:
-                response = await _write(core, identity, request, handler, self.operation_id or self.name)
+                response = await _write(core, identity, request, handle, self.operation_id or self.name)
             else:
-                response = _unless_known(request, await handler(request))
+                response = _unless_known(request, await handle(request))
             response.headers.update(rate)
             return response
 
         return gated
+
+
+def scope_of(request: Request) -> Identity:
+    """Who asks, for a route that heeds itself which queues that may be of: it must ask this."""
+    request.scope["naq.heeded"] = True
+    return identity_of(request)
+
+
+def asked_filter(request: Request, text: str, *, pointer: str = "/query/filter") -> Filter:
+    """The filter `text`, which fits only what who asks may see.
+
+    Raises:
+        Problem: ``invalid_filter``.
+    """
+    return narrowed(scope_of(request), text, most=core_of(request).settings.filter_terms, pointer=pointer)
+
+
+def _scoped(core: Core, identity: Identity, heeds: Heeds, handler: Handler) -> Handler:
+    """`handler`, for who may see some queues only."""
+
+    async def scoped(request: Request) -> Response:
+        await check_path(core, identity, heeds, request.path_params)
+        response = await handler(request)
+        if heeds == "itself" and not request.scope.get("naq.heeded"):
+            raise refusal(identity, "all queues")  # a defect of the route: what it would say is not told
+        return response
+
+    return scoped
 
 
 def _unless_known(request: Request, response: Response) -> Response:

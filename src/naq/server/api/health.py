@@ -12,6 +12,7 @@ from naq.server.api.models import Model, Moment, at_seconds
 from naq.server.core import Core
 
 LAG: Final = 60.0  # seconds behind which the history is not well: what is shown is true, and too late to act by
+_OPEN: Final = {"x-naq-role": "nobody", "x-naq-scope": "nothing"}
 router = APIRouter(tags=["health"])
 
 
@@ -57,7 +58,7 @@ def ready_of(core: Core) -> Ready:
     )
 
 
-@router.get("/livez", operation_id="livez", summary="Whether the process lives", openapi_extra={"x-naq-role": "nobody"})
+@router.get("/livez", operation_id="livez", summary="Whether the process lives", openapi_extra=_OPEN)
 async def livez() -> dict[str, Any]:
     """200 as long as the event loop turns; it asks nobody."""
     return {"alive": True}
@@ -66,7 +67,7 @@ async def livez() -> dict[str, Any]:
 @router.get(
     "/readyz", operation_id="readyz", summary="Whether it can do its work",
     responses={503: {"model": Ready, "description": "A part that it needs is away."}},
-    openapi_extra={"x-naq-role": "nobody"},
+    openapi_extra=_OPEN,
 )  # fmt: skip
 async def readyz(request: Request, response: Response) -> Ready:
     """Each part that it needs; 503 if one is away. What is known to be away is asked anew by this."""

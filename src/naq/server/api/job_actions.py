@@ -29,7 +29,9 @@ class Edits(Given):
     kwargs: dict[str, Any] | None = None
 
 
-@routes.add("POST", "/jobs/{job_id}/cancel", "cancelJob", "Cancel a job", role="operator", problems=_STATES)
+@routes.add(
+    "POST", "/jobs/{job_id}/cancel", "cancelJob", "Cancel a job", scope="job", role="operator", problems=_STATES
+)
 async def cancel_job(request: Request, job_id: JobId) -> Done:
     """A job that waits never runs; one that runs is told to stop."""
     async with core_of(request).asking() as backend:
@@ -42,7 +44,7 @@ async def cancel_job(request: Request, job_id: JobId) -> Done:
     return Done(id=job_id, done=True, outcome=outcome, audit_id=entry)
 
 
-@routes.add("POST", "/jobs/{job_id}/retry", "retryJob", "Run a failed job again", role="operator",
+@routes.add("POST", "/jobs/{job_id}/retry", "retryJob", "Run a failed job again", scope="job", role="operator",
             problems=(*_STATES, "body_too_large"))  # fmt: skip
 async def retry_job(request: Request, job_id: JobId, edits: Edits | None = None, dry_run: DryRun = False) -> Done:
     """A new run from attempt 1, with the arguments in the body where it has any; the dead letter is gone then."""
@@ -66,7 +68,8 @@ async def retry_job(request: Request, job_id: JobId, edits: Edits | None = None,
     return Done(id=job_id, done=True, outcome="queued", audit_id=entry)
 
 
-@routes.add("POST", "/jobs/{job_id}/run-now", "runJobNow", "Put a waiting job in line at once", role="operator",
+@routes.add("POST", "/jobs/{job_id}/run-now", "runJobNow", "Put a waiting job in line at once",
+            scope="job", role="operator",
             problems=_STATES)  # fmt: skip
 async def run_job_now(request: Request, job_id: JobId) -> Done:
     """For jobs that wait for a time, or for their next attempt."""
@@ -78,7 +81,7 @@ async def run_job_now(request: Request, job_id: JobId) -> Done:
     return Done(id=job_id, done=True, outcome="queued", audit_id=entry)
 
 
-@routes.add("DELETE", "/jobs/{job_id}", "deleteJob", "Remove what the broker keeps of a job", role="admin",
+@routes.add("DELETE", "/jobs/{job_id}", "deleteJob", "Remove what the broker keeps of a job", scope="job", role="admin",
             problems=_STATES)  # fmt: skip
 async def delete_job(request: Request, job_id: JobId) -> Done:
     """Record, result and dead letter of a job that has ended; its id is free again. The history keeps its row."""

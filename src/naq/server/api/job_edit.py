@@ -111,7 +111,7 @@ def etag(spec: JobSpec) -> str:
     return f'"{blake2b(msgspec.json.encode(replace(spec, fresh=False)), digest_size=12).hexdigest()}"'
 
 
-@routes.add("GET", "/jobs/{job_id}/waiting", "getWaitingJob", "Show how a job waits", problems=_STATES)
+@routes.add("GET", "/jobs/{job_id}/waiting", "getWaitingJob", "Show how a job waits", scope="job", problems=_STATES)
 async def get_waiting(request: Request, response: Response, job_id: JobId) -> WaitingJob:
     """As the broker has it now, for who wants to change it; the ETag is for If-Match."""
     core = core_of(request)
@@ -121,7 +121,7 @@ async def get_waiting(request: Request, response: Response, job_id: JobId) -> Wa
     return view
 
 
-@routes.add("PATCH", "/jobs/{job_id}", "editJob", "Change a job that waits", role="operator",
+@routes.add("PATCH", "/jobs/{job_id}", "editJob", "Change a job that waits", scope="job", role="operator",
             problems=(*_STATES, *CHANGED, "body_too_large"))  # fmt: skip
 async def edit(
     request: Request, response: Response, job_id: JobId, edits: JobEdits, dry_run: DryRun = False, match: IfMatch = None

@@ -11,14 +11,16 @@ from naq.config.fields import read_seconds
 from naq.exceptions import JobNotFoundError, ResultTimeout
 from naq.job import FINAL
 from naq.limits.why import explain
+from naq.server.access.roles import Identity
+from naq.server.access.scope import may
 from naq.server.api.fields import Fields, narrowed, narrowed_page, read_names
-from naq.server.api.gate import core_of
+from naq.server.api.gate import asked_filter, core_of, identity_of
 from naq.server.api.job_views import AttemptView, JobDetail, JobItem, LogLine, ResultView, Tree, Why
 from naq.server.api.lists import Cursor, Limit, begin, cut, links, size, total
 from naq.server.api.models import Page
 from naq.server.api.routes import BROKER, Routes
 from naq.server.core import Core
-from naq.server.filters import Filter, read_filter
+from naq.server.filters import Filter
 from naq.server.names import JobId
 from naq.server.problems import wrong
 from naq.server.store.conditions import JobQuery
@@ -52,7 +54,7 @@ Wait = Annotated[str, Query(max_length=20, description="How long to wait for its
 LISTS = ("invalid_filter", "cursor_invalid", "cursor_mismatch")
 
 
-@routes.add("GET", "/jobs", "listJobs", "List jobs", problems=LISTS, response_model_exclude_unset=True)
+@routes.add("GET", "/jobs", "listJobs", "List jobs", scope="itself", problems=LISTS, response_model_exclude_unset=True)
 async def list_jobs(
     request: Request,
     response: Response,
@@ -68,7 +70,7 @@ async def list_jobs(
     core = core_of(request)
     wider = read_names(include, LISTED, where="include")
     only = read_names(fields, JobItem.shown(), where="fields")
-    wanted = read_filter(filter, most=core.settings.filter_terms)
+    wanted = asked_filter(request, filter)
     about = f"jobs {sort} {wanted.text}"
     query = make_query(core, wanted, sort, limit, cursor, about)
     async with core.reading() as connection:
@@ -98,18 +100,18 @@ def make_query(core: Core, wanted: Filter, sort: str, limit: int | None, cursor:
     )
 
 
-@routes.add("GET", "/jobs/states", "countJobs", "Count jobs by state", problems=("invalid_filter",))
+@routes.add("GET", "/jobs/states", "countJobs", "Count jobs by state", scope="itself", problems=("invalid_filter",))
 async def count_jobs(request: Request, filter: FilterText = "") -> dict[str, Any]:  # noqa: A002 - as above
     """How many jobs of each state fit, each counted up to `server_count_cap`."""
     core = core_of(request)
-    wanted = read_filter(filter, most=core.settings.filter_terms)
+    wanted = asked_filter(request, filter)
     async with core.reading() as connection:
         found = await queries.count_states(connection, wanted.conditions, cap=core.settings.count_cap)
     cap = core.settings.count_cap
     return {"states": {state: total(each.value, cap, whole=each.whole) for state, each in found.items()}}
 
 
-@routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", problems=("job_not_found",),
+@routes.add("GET", "/jobs/{job_id}", "getJob", "Show a job", scope="job", problems=("job_not_found",),
             response_model_exclude_unset=True)  # fmt: skip
 async def get_job(
     request: Request, job_id: JobId, include: Include = "", fields: Fields = ""
@@ -123,12 +125,12 @@ async def get_job(
         shown = JobDetail.of_record(await find_record(core, job_id), core)
     else:
         shown = JobDetail.of(row, core.redact)
-    parts = await _parts(core, job_id, wanted) if wanted else {}
+    parts = await _parts(core, identity_of(request), job_id, wanted) if wanted else {}
     shown = shown.model_copy(update=parts)
     return narrowed(shown, only | wanted) if only else shown
 
 
-async def _parts(core: Core, job_id: str, wanted: Collection[str]) -> dict[str, Any]:
+async def _parts(core: Core, identity: Identity, job_id: str, wanted: Collection[str]) -> dict[str, Any]:
     """What is shown with a job where it is asked for."""
     parts: dict[str, Any] = {}
     async with core.reading() as connection:
@@ -136,11 +138,12 @@ async def _parts(core: Core, job_id: str, wanted: Collection[str]) -> dict[str, 
             parts["attempts"] = [AttemptView.of(one) for one in await queries.get_attempts(connection, job_id)]
         if "children" in wanted:
             found = await queries.children(connection, job_id, limit=CHILDREN)
-            parts["children"] = [JobItem.of(one, core.redact) for one in found]
+            parts["children"] = [JobItem.of(one, core.redact) for one in found if may(identity, one.queue)]
     return parts
 
 
-@routes.add("GET", "/jobs/{job_id}/result", "getResult", "Wait for a job's result", problems=("job_not_found", *BROKER),
+@routes.add("GET", "/jobs/{job_id}/result", "getResult", "Wait for a job's result",
+            scope="job", problems=("job_not_found", *BROKER),
             responses={202: {"model": ResultView, "description": "It has not ended yet."}})  # fmt: skip
 async def get_result(request: Request, response: Response, job_id: JobId, wait: Wait = "0s") -> ResultView:
     """200 as soon as it has ended, told by the broker; 202 where it has not after `wait`: ask again."""
@@ -169,7 +172,9 @@ def _read_wait(text: str) -> float:
     return seconds
 
 
-@routes.add("GET", "/jobs/{job_id}/attempts", "listAttempts", "List a job's attempts", problems=("job_not_found",))
+@routes.add(
+    "GET", "/jobs/{job_id}/attempts", "listAttempts", "List a job's attempts", scope="job", problems=("job_not_found",)
+)
 async def list_attempts(request: Request, job_id: JobId) -> Page[AttemptView]:
     """Every attempt of every run, the first one first, each with its error."""
     core = core_of(request)
@@ -179,7 +184,7 @@ async def list_attempts(request: Request, job_id: JobId) -> Page[AttemptView]:
     return Page(items=[AttemptView.of(row) for row in rows])
 
 
-@routes.add("GET", "/jobs/{job_id}/logs", "listLogs", "List a job's log lines",
+@routes.add("GET", "/jobs/{job_id}/logs", "listLogs", "List a job's log lines", scope="job",
             problems=("job_not_found", "cursor_invalid", "cursor_mismatch"))  # fmt: skip
 async def list_logs(
     request: Request,
@@ -212,7 +217,12 @@ async def get_tree(request: Request, job_id: JobId) -> Tree:
 
 
 @routes.add(
-    "GET", "/jobs/{job_id}/timeline", "getTimeline", "Show where a job's time went", problems=("job_not_found",)
+    "GET",
+    "/jobs/{job_id}/timeline",
+    "getTimeline",
+    "Show where a job's time went",
+    scope="job",
+    problems=("job_not_found",),
 )
 async def get_timeline(request: Request, job_id: JobId) -> dict[str, Any]:
     """Its times in spans: waiting, running, waiting for the next attempt, one after the other."""
@@ -225,7 +235,7 @@ async def get_timeline(request: Request, job_id: JobId) -> dict[str, Any]:
     return {"job_id": job_id, "spans": [] if row is None else spans(row, attempts)}
 
 
-@routes.add("GET", "/jobs/{job_id}/why", "explainJob", "Say why a job does not run",
+@routes.add("GET", "/jobs/{job_id}/why", "explainJob", "Say why a job does not run", scope="job",
             problems=("job_not_found", *BROKER))  # fmt: skip
 async def explain_job(request: Request, job_id: JobId) -> Why:
     """What keeps it, the earliest time it can run, and what to do; the same text as ``naq jobs why``."""

@@ -14,9 +14,10 @@ from naq.flow import handled as handling
 from naq.flow.handled import Handled
 from naq.flow.letters import Search
 from naq.server.access.redact import Redactor
+from naq.server.access.scope import may
 from naq.server.acting import retry_edited
 from naq.server.api.enqueue import NewJob, make_call, send_calls
-from naq.server.api.gate import core_of, identity_of, note
+from naq.server.api.gate import core_of, identity_of, note, scope_of
 from naq.server.api.job_actions import DryRun, Edits
 from naq.server.api.lists import Cursor, Limit, sliced
 from naq.server.api.models import Done, Given, Model, Moment, Page, at_seconds
@@ -77,7 +78,7 @@ class LetterDetail(LetterItem):
     payload: str
 
 
-@routes.add("GET", "/dead-letters", "listDeadLetters", "List dead letters",
+@routes.add("GET", "/dead-letters", "listDeadLetters", "List dead letters", scope="itself",
             problems=("cursor_invalid", "cursor_mismatch", *BROKER))  # fmt: skip
 async def list_letters(
     request: Request,
@@ -95,6 +96,8 @@ async def list_letters(
     async with core.asking() as backend:
         found = await backend.dead(limit=MOST)
         words = await handling.handled(backend)
+        identity = scope_of(request)
+        found = [one for one in found if may(identity, one.queue)]
         rows = [one for one in found if search.fits(one) and handled in {None, one.id in words}]
         page = sliced(
             core, request, response, rows, lambda one: LetterItem.of(one, words.get(one.id), ttl=ttl),
@@ -106,7 +109,7 @@ async def list_letters(
     return page.model_copy(update={"items": items})
 
 
-@routes.add("GET", "/dead-letters/{letter_id}", "getDeadLetter", "Show a dead letter", role="operator",
+@routes.add("GET", "/dead-letters/{letter_id}", "getDeadLetter", "Show a dead letter", scope="letter", role="operator",
             problems=("not_found", *BROKER))  # fmt: skip
 async def get_letter(request: Request, letter_id: LetterId) -> LetterDetail:
     """With what it holds, as it arrived, redacted where it can be read. For operators: it may hold anything."""
@@ -123,7 +126,8 @@ async def get_letter(request: Request, letter_id: LetterId) -> LetterDetail:
     )  # fmt: skip
 
 
-@routes.add("GET", "/dead-letters/{letter_id}/raw", "downloadDeadLetter", "Download a dead letter", role="admin",
+@routes.add("GET", "/dead-letters/{letter_id}/raw", "downloadDeadLetter", "Download a dead letter",
+            scope="letter", role="admin",
             problems=("not_found", *BROKER), response_class=Response,
             responses={200: {"description": "What arrived, as it arrived.",
                              "content": {"application/octet-stream": {"schema": {"type": "string"}}}}})  # fmt: skip
@@ -138,6 +142,7 @@ async def download_letter(request: Request, letter_id: LetterId) -> Response:
 
 
 @routes.add("POST", "/dead-letters/{letter_id}/handle", "handleDeadLetter", "Say that a dead letter is dealt with",
+            scope="letter",
             role="operator", problems=("not_found", *BROKER))  # fmt: skip
 async def handle_letter(request: Request, letter_id: LetterId, given: HandledGiven | None = None) -> Done:
     """It stays where it is, and may still be run again."""
@@ -156,6 +161,7 @@ async def handle_letter(request: Request, letter_id: LetterId, given: HandledGiv
 
 
 @routes.add("POST", "/dead-letters/{letter_id}/reopen", "reopenDeadLetter", "Take back that it is dealt with",
+            scope="letter",
             role="operator", problems=("not_found", *BROKER))  # fmt: skip
 async def reopen_letter(request: Request, letter_id: LetterId) -> Done:
     """Nothing where nobody said so."""
@@ -168,6 +174,7 @@ async def reopen_letter(request: Request, letter_id: LetterId) -> Done:
 
 
 @routes.add("POST", "/dead-letters/{letter_id}/replace", "replaceDeadLetter", "Enqueue a job instead of a dead letter",
+            scope="letter",
             role="operator", policy="enqueue", problems=("not_found", "wrong_state", *BROKER))  # fmt: skip
 async def replace_letter(request: Request, letter_id: LetterId, new: NewJob, dry_run: DryRun = False) -> Done:
     """For a message that is no job: what it was meant to be. The letter is gone then, and the job has its id.
@@ -195,7 +202,8 @@ async def replace_letter(request: Request, letter_id: LetterId, new: NewJob, dry
     return Done(id=job.id, done=not job.duplicate, outcome="queued", audit_id=entry)
 
 
-@routes.add("POST", "/dead-letters/{letter_id}/retry", "retryDeadLetter", "Run a failed job again", role="operator",
+@routes.add("POST", "/dead-letters/{letter_id}/retry", "retryDeadLetter", "Run a failed job again",
+            scope="letter", role="operator",
             problems=("not_found", "wrong_state", *BROKER))  # fmt: skip
 async def retry_letter(
     request: Request, letter_id: LetterId, edits: Edits | None = None, dry_run: DryRun = False
@@ -219,7 +227,8 @@ async def retry_letter(
     return Done(id=letter_id, done=done, outcome="queued" if done else "would be queued", audit_id=entry)
 
 
-@routes.add("DELETE", "/dead-letters/{letter_id}", "discardDeadLetter", "Discard a dead letter", role="admin",
+@routes.add("DELETE", "/dead-letters/{letter_id}", "discardDeadLetter", "Discard a dead letter",
+            scope="letter", role="admin",
             problems=("not_found", *BROKER))  # fmt: skip
 async def discard_letter(request: Request, letter_id: LetterId) -> Done:
     """Its job's record stays; it cannot be run again any more."""

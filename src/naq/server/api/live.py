@@ -9,11 +9,13 @@ from fastapi import Header, Query, Request
 from starlette.responses import Response
 
 from naq.config.suggest import hint
-from naq.server.api.gate import core_of, identity_of
+from naq.server.access.roles import Identity
+from naq.server.access.scope import check_path, refusal
+from naq.server.api.gate import asked_filter, core_of, identity_of
 from naq.server.api.jobs import FilterText
 from naq.server.api.models import Model
 from naq.server.api.routes import BROKER, Routes
-from naq.server.filters import read_filter
+from naq.server.core import Core
 from naq.server.live.stream import EventStream
 from naq.server.problems import wrong
 
@@ -23,6 +25,8 @@ _TOPIC: Final = re.compile(
     r"overview|jobs|queues|workers|schedules|errors|alerts|bulk|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII
 )
 EventId = Annotated[str, Query(max_length=64)]
+
+_OF_SOME: Final = frozenset({"jobs", "queues"})  # topics of which everybody is told what is of their queues
 
 
 class StreamItem(Model):
@@ -34,7 +38,7 @@ class StreamItem(Model):
 
 
 @routes.add(
-    "GET", "/events", "streamEvents", "Watch live",
+    "GET", "/events", "streamEvents", "Watch live", scope="itself",
     problems=("too_many_streams", "streams_full", "invalid_filter", *BROKER),
     response_class=EventStream,
     responses={200: {"description": "Events, as long as the client stays.", "content": {
@@ -55,6 +59,22 @@ async def stream_events(
     for topic in sorted(asked):
         if not _TOPIC.fullmatch(topic):
             raise wrong("/query/topics", f"there is no topic {topic[:80]!r}; {hint(topic[:80], TOPICS)}")
-    wanted = read_filter(filter, most=core.settings.filter_terms)
-    client = await core.hub.join(asked, wanted, identity.key)
+    wanted = asked_filter(request, filter)
+    await _check_topics(core, identity, asked)
+    client = await core.hub.join(asked, wanted, identity.key, queues=identity.queues)
     return EventStream(core, request, client, identity.key, last or last_event_id)
+
+
+async def _check_topics(core: Core, identity: Identity, asked: frozenset[str]) -> None:
+    """Refuse a token that is for some queues what is of others.
+
+    Raises:
+        Problem: ``out_of_scope``, ``job_not_found``.
+    """
+    if identity.queues is None:
+        return
+    for topic in sorted(asked - _OF_SOME):
+        _, _, job_id = topic.partition(":")
+        if not job_id:
+            raise refusal(identity, f"all queues, as topic {topic} is of all of them")
+        await check_path(core, identity, "job", {"job_id": job_id})

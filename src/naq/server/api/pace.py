@@ -56,7 +56,7 @@ class Pace(Model):
     process: ProcessView | None
 
 
-@routes.add("GET", "/jobs/{job_id}/running", "getPace", "Show how a running job gets on",
+@routes.add("GET", "/jobs/{job_id}/running", "getPace", "Show how a running job gets on", scope="job",
             problems=("job_not_found", "wrong_state", *BROKER))  # fmt: skip
 async def get_pace(request: Request, job_id: JobId) -> Pace:
     """409 for one that does not run, or not for half a second yet: the history hears of it then."""

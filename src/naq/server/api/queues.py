@@ -9,7 +9,8 @@ from pydantic import Field
 
 from naq.backends.base import Backend, QueueStats, WorkerInfo
 from naq.limits import pauses
-from naq.server.api.gate import core_of, identity_of, note
+from naq.server.access.scope import may
+from naq.server.api.gate import core_of, identity_of, note, scope_of
 from naq.server.api.job_actions import DryRun
 from naq.server.api.lists import Cursor, Limit, sliced
 from naq.server.api.models import Done, Given, Model, Moment, Page, at, at_seconds
@@ -82,7 +83,14 @@ class DepthPoint(Model):
     blocked: int
 
 
-@routes.add("GET", "/queues", "listQueues", "List queues", problems=("cursor_invalid", "cursor_mismatch", *BROKER))
+@routes.add(
+    "GET",
+    "/queues",
+    "listQueues",
+    "List queues",
+    scope="itself",
+    problems=("cursor_invalid", "cursor_mismatch", *BROKER),
+)
 async def list_queues(
     request: Request, response: Response, limit: Limit = None, cursor: Cursor = None
 ) -> Page[QueueView]:
@@ -91,20 +99,22 @@ async def list_queues(
     async with core.asking() as backend:
         stats, workers = await backend.stats(), await backend.workers()
         notes = {one.queue: await pauses.note_of(backend, one.queue) for one in stats if one.paused}
+    identity = scope_of(request)
+    stats = [one for one in stats if may(identity, one.queue)]
     return sliced(
         core, request, response, stats, lambda one: QueueView.of(one, workers, notes.get(one.queue)), about="queues",
         limit=limit, cursor=cursor, key=lambda one: one.queue,
     )  # fmt: skip
 
 
-@routes.add("GET", "/queues/{queue}", "getQueue", "Show a queue", problems=("not_found", *BROKER))
+@routes.add("GET", "/queues/{queue}", "getQueue", "Show a queue", scope="queue", problems=("not_found", *BROKER))
 async def get_queue(request: Request, queue: QueueName) -> QueueView:
     """One of them."""
     async with core_of(request).asking() as backend:
         return await _get(backend, queue)
 
 
-@routes.add("GET", "/queues/{queue}/depth", "getQueueDepth", "Show how long a queue was")
+@routes.add("GET", "/queues/{queue}/depth", "getQueueDepth", "Show how long a queue was", scope="queue")
 async def get_depth(request: Request, queue: QueueName, minutes: Minutes = 60) -> Page[DepthPoint]:
     """By the minute, the oldest first."""
     from naq import clock
@@ -119,7 +129,7 @@ async def get_depth(request: Request, queue: QueueName, minutes: Minutes = 60) -
     return Page(items=points)
 
 
-@routes.add("POST", "/queues/{queue}/pause", "pauseQueue", "Pause a queue", role="operator",
+@routes.add("POST", "/queues/{queue}/pause", "pauseQueue", "Pause a queue", scope="queue", role="operator",
             problems=("not_found", *BROKER))  # fmt: skip
 async def pause_queue(request: Request, queue: QueueName, given: PauseGiven | None = None) -> Done:
     """Hand out no more of its jobs; what runs goes on, and new jobs are taken."""
@@ -130,7 +140,7 @@ async def pause_queue(request: Request, queue: QueueName, given: PauseGiven | No
     return Done(id=queue, done=before.state != "paused", outcome="paused", audit_id=entry)
 
 
-@routes.add("POST", "/queues/{queue}/resume", "resumeQueue", "Resume a queue", role="operator",
+@routes.add("POST", "/queues/{queue}/resume", "resumeQueue", "Resume a queue", scope="queue", role="operator",
             problems=("not_found", *BROKER))  # fmt: skip
 async def resume_queue(request: Request, queue: QueueName) -> Done:
     """Hand out its jobs again."""
@@ -141,7 +151,15 @@ async def resume_queue(request: Request, queue: QueueName) -> Done:
     return Done(id=queue, done=before.state == "paused", outcome="resumed", audit_id=entry)
 
 
-@routes.add("PATCH", "/queues/{queue}", "limitQueue", "Limit a queue", role="operator", problems=("not_found", *BROKER))
+@routes.add(
+    "PATCH",
+    "/queues/{queue}",
+    "limitQueue",
+    "Limit a queue",
+    scope="queue",
+    role="operator",
+    problems=("not_found", *BROKER),
+)
 async def limit_queue(request: Request, queue: QueueName, given: LimitGiven) -> QueueView:
     """How many of its jobs run at once, whatever the workers offer; kept until it is changed."""
     async with core_of(request).asking() as backend:
@@ -152,7 +170,8 @@ async def limit_queue(request: Request, queue: QueueName, given: LimitGiven) -> 
     return after
 
 
-@routes.add("POST", "/queues/{queue}/purge", "purgeQueue", "Remove all waiting jobs of a queue", role="admin",
+@routes.add("POST", "/queues/{queue}/purge", "purgeQueue", "Remove all waiting jobs of a queue",
+            scope="queue", role="admin",
             problems=("not_found", *BROKER))  # fmt: skip
 async def purge_queue(request: Request, queue: QueueName, dry_run: DryRun = False) -> Purged:
     """No record remains of them, so that their ids are free again; what runs goes on."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from naq.server.access.rates import Policy
 from naq.server.access.roles import Role
+from naq.server.access.scope import Heeds
 from naq.server.api.gate import GatedRoute
 from naq.server.api.models import ProblemBody
 from naq.server.problems import CATALOGUE
@@ -17,7 +18,8 @@ Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 F = TypeVar("F", bound=Callable[..., Any])
 #: What every route may answer, whatever it does.
 ALWAYS: Final = (
-    "not_logged_in", "token_expired", "cross_site", "forbidden", "invalid", "too_many_requests", "internal",
+    "not_logged_in", "token_expired", "cross_site", "forbidden", "out_of_scope", "invalid",
+    "too_many_requests", "internal",
     "database_unavailable", "stopping", "bad_request",
 )  # fmt: skip
 WRITES: Final = ("body_too_large", "wrong_content_type", "key_in_use", "key_reused")
@@ -38,6 +40,7 @@ class Routes:
         summary: str,
         *,
         role: Role | None = "viewer",
+        scope: Heeds = "cluster",
         problems: Sequence[str] = (),
         policy: Policy | None = None,
         status: int = 200,
@@ -51,6 +54,7 @@ class Routes:
             name: its operationId.
             summary: one line.
             role: who may; None: everybody, logged in or not.
+            scope: how it heeds the queues of a token that is for some.
             problems: codes that it may answer beside those of `ALWAYS` and, for changes, `WRITES`.
             policy: the rate that it also counts for.
             status: of success.
@@ -60,7 +64,7 @@ class Routes:
         def decorate(function: F) -> F:
             writes = method != "GET"
             codes = dict.fromkeys([*ALWAYS, *(WRITES if writes else ()), *problems])
-            extra: dict[str, Any] = {"x-naq-role": role or "nobody"}
+            extra: dict[str, Any] = {"x-naq-role": role or "nobody", "x-naq-scope": scope}
             if role is not None:
                 extra["security"] = [{"token": []}, {"session": []}]
             if writes:

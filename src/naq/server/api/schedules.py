@@ -63,7 +63,7 @@ async def list_schedules(
     )  # fmt: skip
 
 
-@routes.add("POST", "/schedules/preview", "previewSchedule", "Say when a schedule would fire")
+@routes.add("POST", "/schedules/preview", "previewSchedule", "Say when a schedule would fire", scope="nothing")
 async def preview(request: Request, when: When, count: Annotated[int, Query(ge=1, le=50)] = 5) -> Slots:
     """Makes nothing. Refuses what cannot be, before it is expanded."""
     table = read_timetable("preview", when.timing())

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 
 from naq import clock
-from naq.server.api.gate import core_of
+from naq.server.access.roles import Identity
+from naq.server.access.scope import check_cluster, check_queue, may, narrowed
+from naq.server.api.gate import core_of, scope_of
 from naq.server.api.job_views import JobItem, ms
 from naq.server.api.models import Model, Moment, Page, at
 from naq.server.api.routes import Routes
@@ -87,7 +89,7 @@ class Found(Model):
     errors: list[FoundError]
 
 
-@routes.add("GET", "/trends", "getTrends", "Show a chart")
+@routes.add("GET", "/trends", "getTrends", "Show a chart", scope="itself")
 async def get_trends(
     request: Request,
     window_s: Window = 3600,
@@ -95,6 +97,7 @@ async def get_trends(
     name: Annotated[str, Query(max_length=200, pattern=rf"^$|{TASK}|^[A-Za-z0-9_-]{{1,64}}$")] = "",
 ) -> Series:
     """Counts and percentiles by step: of all, of a task, or of a queue."""
+    _check(scope_of(request), scope, name)
     until = micros(clock.now())
     since = until - window_s * MICRO
     step = trends.step_for(since, until)
@@ -103,18 +106,21 @@ async def get_trends(
     return Series(step_s=step, points=[TrendPoint.of(point) for point in points])
 
 
-@routes.add("GET", "/stats", "getStats", "Compare tasks or queues")
+@routes.add("GET", "/stats", "getStats", "Compare tasks or queues", scope="itself")
 async def get_stats(
     request: Request, window_s: Window = 86400, scope: Annotated[Literal["task", "queue"], Query()] = "task"
 ) -> Page[Totals]:
     """What each did over the window, by name."""
+    identity = scope_of(request)
+    if scope != "queue":
+        check_cluster(identity)
     until = micros(clock.now())
     async with core_of(request).reading() as connection:
         found = await trends.totals(connection, since=until - window_s * MICRO, until=until, scope=scope)
-    return Page(items=[_totals(one) for one in found])
+    return Page(items=[_totals(one) for one in found if scope != "queue" or may(identity, one.name)])
 
 
-@routes.add("GET", "/durations", "getDurations", "Show how long jobs take")
+@routes.add("GET", "/durations", "getDurations", "Show how long jobs take", scope="itself")
 async def get_durations(
     request: Request,
     window_s: Window = 86400,
@@ -123,6 +129,7 @@ async def get_durations(
     measure: Annotated[Literal["run", "wait"], Query()] = "run",
 ) -> Page[Bucket]:
     """A histogram of runs, or of waits, on a logarithmic scale."""
+    _check(scope_of(request), scope, name)
     until = micros(clock.now())
     async with core_of(request).reading() as connection:
         found = await trends.spread(
@@ -131,7 +138,7 @@ async def get_durations(
     return Page(items=[Bucket(upto_ms=ms(end) or 0, count=count) for end, count in found])
 
 
-@routes.add("GET", "/search", "search", "Find something by its name or id",
+@routes.add("GET", "/search", "search", "Find something by its name or id", scope="itself",
             response_model_exclude_unset=True)  # fmt: skip
 async def search(
     request: Request,
@@ -146,18 +153,25 @@ async def search(
     ],
 ) -> Found:
     """A few jobs, tasks, queues, workers, schedules that had jobs, and groups of errors."""
-    core = core_of(request)
+    core, identity = core_of(request), scope_of(request)
     folded = q.casefold()
+    mine = narrowed(identity, "", most=1).conditions
     is_id = re.fullmatch(r"[A-Za-z0-9_-]{3,64}", q) is not None
     async with core.reading() as connection:
-        exact = await jobs.find(connection, JobQuery(conditions=(Among("id", (q,)),), limit=1))
-        begins = await jobs.find(connection, JobQuery(conditions=(Begins("id", q),), limit=_FEW)) if is_id else None
-        named = await jobs.find(connection, JobQuery(conditions=(Contains("task", q),), limit=_FEW))
+        exact = await jobs.find(connection, JobQuery(conditions=(Among("id", (q,)), *mine), limit=1))
+        begins = (
+            await jobs.find(connection, JobQuery(conditions=(Begins("id", q), *mine), limit=_FEW)) if is_id else None
+        )
+        named = await jobs.find(connection, JobQuery(conditions=(Contains("task", q), *mine), limit=_FEW))
         tasks = await fleet.find_tasks(connection)
         queues = await fleet.find_queues(connection)
         workers = await fleet.find_workers(connection)
         schedules = await sample.schedules(connection, q, most=_FEW)
         groups = await errors.find(connection, limit=_GROUPS)
+    tasks = [one for one in tasks if may(identity, one.queue)]
+    queues = [one for one in queues if may(identity, one.name)]
+    if identity.queues is not None:
+        workers, schedules, groups = [], [], []  # which queues these are of, nobody says
     rows = {row.id: row for page in (exact, begins, named) if page is not None for row in page.jobs}
     return Found(
         jobs=[JobItem.of(row, core.redact) for row in list(rows.values())[:_FEW]],
@@ -179,3 +193,11 @@ def _totals(one: Any) -> Totals:
         name=one.name, counts=one.counts, run_avg_ms=ms(one.run_us // done) if done else None,
         wait_avg_ms=ms(one.wait_us // done) if done else None,
     )  # fmt: skip
+
+
+def _check(identity: Identity, scope: str, name: str) -> None:
+    """Refuse a token that is for some queues numbers of others."""
+    if scope == "queue":
+        check_queue(identity, name)
+    else:
+        check_cluster(identity)

@@ -126,7 +126,7 @@ async def get_worker_stacks(request: Request, worker_id: WorkerId) -> StacksView
     )  # fmt: skip
 
 
-@routes.add("POST", "/jobs/{job_id}/stack", "getJobStack", "Say where a running job is", role="operator",
+@routes.add("POST", "/jobs/{job_id}/stack", "getJobStack", "Say where a running job is", scope="job", role="operator",
             problems=("wrong_state", "worker_silent", *BROKER))  # fmt: skip
 async def get_job_stack(request: Request, job_id: JobId) -> StackView:
     """As its worker says it now; 409 where no worker runs it."""

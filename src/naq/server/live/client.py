@@ -18,8 +18,11 @@ class Client:
         reason: why it is to end; empty: it goes on.
     """
 
-    def __init__(self, topics: frozenset[str], matching: Matching | None, most: int) -> None:
+    def __init__(
+        self, topics: frozenset[str], matching: Matching | None, most: int, queues: frozenset[str] | None = None
+    ) -> None:
         self.topics: Final = topics
+        self._queues: Final = queues
         self.lagging = False
         self.reason = ""
         self.last = ""  # the id of what it was told last
@@ -32,7 +35,7 @@ class Client:
 
     def offer(self, tidings: Tidings) -> None:
         """Tell it in its turn."""
-        if self.lagging:
+        if self.lagging or (self._queues is not None and tidings.queue and tidings.queue not in self._queues):
             return
         key = tidings.entity
         if not key:

@@ -57,8 +57,10 @@ class Hub:
         """How many watch."""
         return len(self._clients)
 
-    async def join(self, topics: frozenset[str], wanted: Filter | None, who: str) -> Client:
-        """Let somebody watch.
+    async def join(
+        self, topics: frozenset[str], wanted: Filter | None, who: str, *, queues: frozenset[str] | None = None
+    ) -> Client:
+        """Let somebody watch; of what is of a queue, only `queues` (None: all).
 
         Raises:
             Problem: there are too many, in all or of `who`; or the broker cannot be reached at the first one.
@@ -76,7 +78,7 @@ class Hub:
         except BaseException:
             self._each[who] -= 1
             raise
-        client = Client(topics, self._watch(topics, wanted), settings.sse_buffer)
+        client = Client(topics, self._watch(topics, wanted), settings.sse_buffer, queues)
         self._clients.add(client)
         for topic in topics:
             self._by_topic.setdefault(topic, set()).add(client)

@@ -66,7 +66,8 @@ class Polling:
     def _tell(self, name: Name, topic: str, data: dict[str, Any]) -> None:
         self._version += 1
         data["v"] = self._version
-        self._hub.tell(Tidings(name=name, topics=(topic,), entity=f"{topic} {data['id']}", data=data))
+        self._hub.tell(Tidings(name=name, topics=(topic,), entity=f"{topic} {data['id']}", data=data,
+                               queue=data["id"] if topic == "queues" else ""))  # fmt: skip
 
 
 def _with_broker(look: Callable[[Backend], Awaitable[Things]]) -> Look:

@@ -35,6 +35,7 @@ class Tidings(Struct, frozen=True, kw_only=True):
         data: what it says.
         id: where a client that heard it goes on; empty where it is not of the log.
         about: of a job, what filters look at.
+        queue: of what is of one queue, that.
     """
 
     name: Name
@@ -43,6 +44,7 @@ class Tidings(Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     id: str = ""
     about: dict[str, Any] | None = None
+    queue: str = ""
 
     def wire(self) -> bytes:
         """As an event of a stream."""
@@ -84,12 +86,13 @@ def of_event(config: Config, event: Event, place: str) -> Tidings | None:  # noq
         case Progress():
             data = common | {"v": [said.run, said.attempt, 0], "patch": {
                 "progress": said.value, "progress_text": said.message[:200], "attempt": said.attempt}}  # fmt: skip
-            return Tidings(name="job.progress", topics=(f"job:{job}",), entity=f"progress {job}", data=data, id=place)
+            return Tidings(name="job.progress", topics=(f"job:{job}",), entity=f"progress {job}", data=data, id=place,
+                           queue=event.queue)  # fmt: skip
         case Lines():
             lines = [{"at": as_datetime(line.at).isoformat(), "level": line.level, "logger": line.logger,
                       "text": line.text} for line in said.lines]  # fmt: skip
             told = common | {"run": said.run, "attempt": said.attempt, "lines": lines, "dropped": said.dropped}
-            return Tidings(name="job.logs", topics=(f"logs:{job}",), data=told, id=place)
+            return Tidings(name="job.logs", topics=(f"logs:{job}",), data=told, id=place, queue=event.queue)
         case _:
             return None
 
@@ -99,5 +102,5 @@ def _changed(job: str, place: str, run: int, attempt: int, step: int, common: di
     data = common | {"v": [run, attempt, step], "patch": patch}
     return Tidings(
         name="job.changed", topics=(f"job:{job}", "jobs"), entity=f"job {job}", data=data, id=place,
-        about=patch | {"id": job},
+        about=patch | {"id": job}, queue=patch["queue"],
     )  # fmt: skip

@@ -62,6 +62,13 @@ _ALL: Final = (
         "Use a token of the role that `params.needs` names.",
     ),
     Kind(
+        "out_of_scope",
+        403,
+        "The token is for other queues",
+        "It was made for some queues; this is of another one, or of all.",
+        "Use a token that is for what `params.needs` says.",
+    ),
+    Kind(
         "cross_site",
         403,
         "The request came from another site",
