@@ -6,13 +6,13 @@ exceptions are retried, and a policy that is a function, never do.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr, replace
 
+from naq.chance import CHANCE
 from naq.exceptions import ConfigurationError
 
 MAX_ATTEMPTS: Final = 1_000_000  # a ceiling that only a mistake reaches
@@ -25,7 +25,7 @@ _BACKOFFS: Final = get_args(Backoff)
 
 
 class Rng(Protocol):
-    """What jitter is drawn from: the module `random`, or a `random.Random` of one's own."""
+    """What jitter is drawn from: `CHANCE`, the module `random`, or a `random.Random` of one's own."""
 
     def random(self) -> float:
         """A float in [0, 1)."""
@@ -121,7 +121,7 @@ class Retry(Struct, frozen=True, kw_only=True):
         """Whether `error` is of a kind that is retried."""
         return isinstance(error, self.retry_on) and not isinstance(error, self.give_up_on)
 
-    def delay(self, attempt: int, error: BaseException | None = None, *, rng: Rng = random) -> float | None:
+    def delay(self, attempt: int, error: BaseException | None = None, *, rng: Rng = CHANCE) -> float | None:
         """Seconds from the failure of `attempt` (from 1) to the next, or None to stop.
 
         Without an `error` only the number of attempts decides.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 from naq.backends.base import Entry
+from naq.chance import CHANCE
 from naq.exceptions import NaqConnectionError
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Cell:
                 self._entry = (value, version)
                 return answer
             if fresh:
-                await asyncio.sleep(random.uniform(0, pause))  # to get out of step
+                await asyncio.sleep(CHANCE.uniform(0, pause))  # to get out of step
                 pause = min(pause * 2, PAUSE_MOST)
             seen = None
         raise NaqConnectionError(f"{self.kind} {self.key} could not be changed: others were quicker {TRIES} times")

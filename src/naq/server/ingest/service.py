@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from naq import clock
 from naq.backends.base import Backend
+from naq.chance import CHANCE
 from naq.config import Config
 from naq.exceptions import NaqConnectionError, NaqException
 from naq.job import new_id
@@ -119,7 +119,7 @@ class Ingest:
                     log.exception("the history stands still")
                     self._problem = f"{type(error).__name__}: {error}"
                 self._reader.forget()
-                await asyncio.sleep(pause * random.uniform(0.75, 1.25))
+                await asyncio.sleep(pause * CHANCE.uniform(0.75, 1.25))
                 pause = min(pause * 2, BACKOFF[1])
         finally:
             self._reader.forget()

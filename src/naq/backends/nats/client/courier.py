@@ -8,7 +8,6 @@ nats-py's `publish_async` does on an API error or a disconnect (RELIABILITY.md 3
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
 from typing import Final
 
@@ -16,6 +15,7 @@ from naq import clock
 from naq.backends.nats.client import errors
 from naq.backends.nats.client.inbox import new_inbox
 from naq.backends.nats.client.link import Link
+from naq.chance import CHANCE
 from naq.exceptions import NaqConnectionError, PayloadTooLarge
 
 TRY_TIMEOUT: Final = 2.0  # seconds after which one try is given up and repeated (RELIABILITY.md 3.2)
@@ -318,7 +318,7 @@ class Courier:
     def _again(self, entry: _Entry) -> None:
         """Try again after a pause that grows: nobody may answer until a leader is elected."""
         entry.refusals += 1
-        pause = min(BACKOFF_FIRST * 2 ** min(entry.refusals, 8), BACKOFF_MOST) * random.uniform(0.5, 1.0)
+        pause = min(BACKOFF_FIRST * 2 ** min(entry.refusals, 8), BACKOFF_MOST) * CHANCE.uniform(0.5, 1.0)
         entry.try_until = clock.monotonic() + pause
 
     def _resend_all(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +16,7 @@ from naq import clock
 from naq.backends.nats.client.address import Address, read_addresses, read_discovered
 from naq.backends.nats.client.dial import dial
 from naq.backends.nats.client.wire import Handler, Wire
+from naq.chance import CHANCE
 from naq.config import Config
 from naq.exceptions import BrokerTooOld, ConfigurationError, NaqConnectionError
 
@@ -196,7 +196,7 @@ class Link:
                     if clock.monotonic() - said_at >= SAY_AGAIN:
                         said_at = clock.monotonic()
                         _log.warning("cannot reach the broker at %s (%s); trying on", self.shown, self._last_error)
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                    await asyncio.sleep(pause * CHANCE.uniform(0.5, 1.0))
                     pause = min(pause * 2, REDIAL_MOST)
                     continue
                 pause, said_at = REDIAL_FIRST, -SAY_AGAIN
@@ -234,10 +234,10 @@ class Link:
 
     def _shuffled(self) -> list[Address]:
         """All servers that are known, those that we were told to ask first, in an order that spreads a fleet."""
-        named = random.sample(self._named, len(self._named))
+        named = CHANCE.sample(self._named, len(self._named))
         told = [] if self._at is None else read_discovered(self.server, self._at)
         others = [address for address in told if address not in named]
-        return [*named, *random.sample(others, len(others))]
+        return [*named, *CHANCE.sample(others, len(others))]
 
     async def _prepare(self, wire: Wire, address: Address) -> None:
         self._check(wire.info)

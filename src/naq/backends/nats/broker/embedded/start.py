@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import select
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from naq.backends.nats.broker.durability import get_mode, show_version
 from naq.backends.nats.broker.embedded import supervisor
 from naq.backends.nats.broker.ports import free_ports
 from naq.backends.nats.broker.process import disk_limit
+from naq.chance import CHANCE
 from naq.exceptions import NaqConnectionError
 
 _PORTS: Final = 8  # candidates handed to the supervisor, should the first be taken meanwhile
@@ -45,7 +45,7 @@ def start(home: Path, durability: str, start_fd: int, deadline: float) -> None:
     store = home / "jetstream"
     store.mkdir(exist_ok=True)
     config = ServerConfig(
-        server_name=f"naq-embedded-{random.getrandbits(32):08x}",
+        server_name=f"naq-embedded-{CHANCE.getrandbits(32):08x}",
         store_dir=store,
         max_file_store=disk_limit(store),
         durability=durability,
