@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from naq.backends import from_url
 from naq.backends.base import Backend
@@ -24,3 +25,16 @@ class NatsHarness:
 
     async def advance(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def clear(self) -> None:
+        """Forget every queue, with all its jobs: for between tests."""
+        backend: Any = self.connect(30.0)
+        await backend.open([])
+        try:
+            jobs = backend.subjects.jobs
+            while names := (await backend.js.call(f"CONSUMER.NAMES.{jobs}", {}))["consumers"]:
+                for name in names:
+                    await backend.js.call(f"CONSUMER.DELETE.{jobs}.{name}")
+            await backend.js.call(f"STREAM.PURGE.{jobs}", {})
+        finally:
+            await backend.close()
