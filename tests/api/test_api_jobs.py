@@ -30,6 +30,7 @@ def test_a_job_is_enqueued_run_and_found_in_the_history(client: httpx.Client) ->
     assert job["task"] == "shop.add"
     assert job["result"] == {"sum": 5, "secret": "[hidden]"}
     assert job["tags"]["team"] == "shop"
+    assert (job["args"], job["kwargs"]) == ([], {"a": 2, "b": 3})  # though it ran at once
     listed = client.get("/api/v1/jobs", params={"filter": f"id:{job_id}"}).json()
     assert [one["id"] for one in listed["items"]] == [job_id]
 

@@ -20,7 +20,7 @@ def carried(codec: str, args: Raw, kwargs: Raw, limit: int) -> Raw | None:
     """
     if not limit or codec != JSON:
         return None
-    text = b'{"args":%b,"kwargs":%b}' % (args, kwargs)
+    text = b"".join((b'{"args":', args, b',"kwargs":', kwargs, b"}"))
     if len(text) > limit:
         return Raw(b'{"%b":"%d bytes, more than the limit of %d (record_arguments)"}' % (_LEFT_OUT, len(text), limit))
     return Raw(text) if text.isascii() or _is_utf8(text) else None

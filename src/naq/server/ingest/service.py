@@ -38,7 +38,7 @@ SWEEP: Final = 5.0  # seconds between two sweeps of a thousand rows
 PRESENCE: Final = 5.0  # seconds between two looks at workers and queues
 STILL: Final = 5.0  # seconds of one round after which the history counts as standing still: a database may hang
 ROUND: Final = 60.0  # seconds that a round may take: a database that hangs is left, and asked anew
-BACKOFF: Final = (0.25, 15.0)  # seconds: the first pause after a failure, and the longest
+BACKOFF: Final = (0.25, 5.0)  # seconds: the first pause after a failure, and the longest; a look costs a millisecond
 
 
 class Lag(Struct, frozen=True):
