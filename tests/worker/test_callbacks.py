@@ -54,7 +54,7 @@ def test_each_moment_of_a_job_that_is_tried_twice_and_succeeds(of: str, sync: bo
     listen(app if of == "app" else twice, said, sync=sync)
 
     async def test() -> None:
-        async with working(app):
+        async with working(app, concurrency=1):  # with room beside it the second attempt may begin before on_retry
             job = await twice.enqueue(2)
             assert await job.result(timeout=5) == (2, "two")
             await until(lambda: len(said) == 5)
@@ -92,7 +92,7 @@ def test_each_moment_of_a_job_that_does_not_succeed(end: str) -> None:
     listen(ends, said)
 
     async def test() -> None:
-        async with working(app):
+        async with working(app, concurrency=1):
             record = await ended(await ends.enqueue())
             await until(lambda: "on_complete" in moments(said))
         assert moments(said) == expected
