@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 
+import msgspec
 import pytest
 
+from naq.cli.stacks import StacksView, StackView
 from tests.cli.cli_tools import DEADLINE, NAQ, Naqs
 
 
@@ -111,6 +113,22 @@ def test_workers_are_told_to_go(worker: Naqs) -> None:
     [worker_id] = worker("workers", "list", "-q").lines
     running = worker("enqueue", "slow").lines[0]
     worker.until("jobs", "show", running, holds="running")
+    stack = worker("jobs", "stack", running, "--json")
+    assert (stack.json["job"], stack.json["frames"][0]["function"]) == (running, "slow")
+    assert msgspec.convert(stack.json, StackView).phase == "running"
+    shown = worker("workers", "stack", worker_id)
+    assert f"slow  {running}  running (" in shown.out
+    assert "in slow" in shown.out
+    assert msgspec.convert(worker("workers", "stack", worker_id, "--json").json, StacksView).worker == worker_id
+    assert "no worker runs job" in worker("jobs", "stack", "nobody", code=3).err
+    assert worker("workers", "slots", "7", worker_id).lines == [f"{worker_id}  told to run 7 at once"]
+    worker.until("workers", "list", holds="1/7")
+    assert worker("workers", "pause", "--all", "--yes").lines == [f"{worker_id}  told to pause"]
+    worker.until("workers", "list", holds="paused")
+    assert worker("workers", "resume", worker_id, "--dry-run").lines == [f"{worker_id}  would be told to resume"]
+    assert worker("workers", "resume", worker_id).lines == [f"{worker_id}  told to resume"]
+    worker.until("workers", "list", holds="1/20")
+    assert "give 0 to 100,000" in worker("workers", "slots", "-1", worker_id, code=2).err
     assert "not none" in worker("workers", "stop", code=2).err
     assert "add --wait" in worker("workers", "drain", "--all", "--timeout", "1s", code=2).err
     assert "did you mean" in worker("workers", "drain", worker_id + "x", code=3).err

@@ -13,6 +13,7 @@ from naq import clock
 from naq.backends.base import Backend
 from naq.backends.orders import tell
 from naq.exceptions import ResultTimeout
+from naq.job import FINAL
 
 #: What sort of small value an answer is; its key is the worker's id.
 KIND: Final = "stacks"
@@ -107,3 +108,35 @@ async def ask(backend: Backend, worker_id: str, *, timeout: float = PATIENCE) ->
                 "the broker, or runs an older naq"
             )
         await asyncio.sleep(LOOK)
+
+
+async def find(backend: Backend, job_id: str, *, timeout: float = PATIENCE) -> Stack | None:
+    """Where a job is, as the worker says that names it in its heartbeat, or one of all that serve its queue.
+
+    None: none of them runs it, or it is not there. Raises as `ask`.
+    """
+    record = await backend.get(job_id)
+    if record is None or record.state in FINAL:
+        return None
+    workers = await backend.workers()
+    asked = [one.id for one in workers if any(job.id == job_id for job in one.jobs)]
+    asked = asked or [one.id for one in workers if record.queue in one.queues]
+    silent: ResultTimeout | None = None
+    asking = [asyncio.ensure_future(ask(backend, worker_id, timeout=timeout)) for worker_id in asked]
+    try:
+        for answer in asyncio.as_completed(asking):
+            try:
+                said = await answer
+            except ResultTimeout as error:
+                silent = error
+                continue
+            for stack in said.jobs:
+                if stack.job == job_id:
+                    return stack
+    finally:
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    if silent is not None:
+        raise silent
+    return None

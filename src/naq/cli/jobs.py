@@ -32,6 +32,7 @@ app.add("naq.cli.follow:follow_command", "follow", "Print what becomes of a job 
 app.add("naq.cli.job_logs:logs", "logs", "Print the log lines kept with a job.")
 app.add("naq.cli.artifacts:artifacts", "artifacts", "List the files kept with a job.")
 app.add("naq.cli.artifacts:download", "download", "Write a file kept with a job to a file here.")
+app.add("naq.cli.stacks:job_stack", "stack", "Say where a running job is in its code.")
 app.add("naq.cli.tree:tree", "tree", "Draw a job with all that it hangs together with.")
 app.add("naq.cli.acts:cancel", "cancel", "Cancel jobs: those that wait never run, those that run are told to stop.")
 app.add("naq.cli.acts:retry", "retry", "Run failed jobs again, from their first attempt.")

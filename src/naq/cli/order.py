@@ -102,7 +102,7 @@ def _tell(
     if timeout is not None and not wait:
         raise UsageError("--timeout is how long to wait until they have gone: add --wait")
     seconds, config = read_duration("--timeout", timeout), read_config(common)
-    ids, jobs = talk(config, lambda backend: _find(backend, worker_ids))
+    ids, jobs = talk(config, lambda backend: find(backend, worker_ids))
     if not ids:
         say("no worker runs")
         return Exit.DONE
@@ -115,7 +115,7 @@ def _tell(
     return report(talk(config, lambda backend: _give(backend, ids, order, wait, seconds)), common)
 
 
-async def _find(backend: Backend, asked: list[str] | None) -> tuple[list[str], int]:
+async def find(backend: Backend, asked: list[str] | None) -> tuple[list[str], int]:
     """The ids of those that are meant, and how many jobs they run."""
     running = {worker.id: worker.running for worker in await backend.workers()}
     ids = sorted(running) if asked is None else list(dict.fromkeys(asked))

@@ -19,6 +19,7 @@ from naq.cli.job_logs import LineView
 from naq.cli.marks import MarkLine
 from naq.cli.outbox_text import RowView
 from naq.cli.schedule_text import ScheduleView, SlotView
+from naq.cli.stacks import StacksView, StackView
 from naq.cli.tokens import MadeToken, TokenView
 from naq.cli.tree import TreeView
 from naq.cli.views import (
@@ -129,6 +130,11 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "dead edit": list[Change],
     "workers drain": list[Change],
     "workers stop": list[Change],
+    "workers slots": list[Change],
+    "workers pause": list[Change],
+    "workers resume": list[Change],
+    "workers stack": StacksView,
+    "jobs stack": StackView,
     "dead list": list[LetterView],
     "dead show": LetterView,
     "dead retry": list[Change],

@@ -131,6 +131,14 @@ class QueueView(Struct, frozen=True, kw_only=True):
         )
 
 
+class RunningView(Struct, frozen=True, kw_only=True):
+    """A job that a worker runs, in ``naq workers list|show``."""
+
+    id: str
+    task: str
+    started_at: datetime | None
+
+
 class WorkerView(Struct, frozen=True, kw_only=True):
     """A worker: ``naq workers list|show``."""
 
@@ -147,6 +155,18 @@ class WorkerView(Struct, frozen=True, kw_only=True):
     version: str
     started_at: datetime | None
     seen_at: datetime | None
+    slots: int
+    code: str
+    python: str
+    memory: int
+    children_memory: int
+    cpu: float
+    loop_lag: float
+    threads: int
+    threads_busy: int
+    children: int
+    leads: list[str]
+    jobs: list[RunningView]
 
     @classmethod
     def of(cls, info: WorkerInfo) -> WorkerView:
@@ -165,6 +185,18 @@ class WorkerView(Struct, frozen=True, kw_only=True):
             version=info.version,
             started_at=moment(info.started_at),
             seen_at=moment(info.seen_at),
+            slots=info.slots,
+            code=info.code,
+            python=info.python,
+            memory=info.memory,
+            children_memory=info.children_memory,
+            cpu=info.cpu,
+            loop_lag=info.loop_lag,
+            threads=info.threads,
+            threads_busy=info.threads_busy,
+            children=info.children,
+            leads=info.leads,
+            jobs=[RunningView(id=job.id, task=job.task, started_at=moment(job.at)) for job in info.jobs],
         )
 
 

@@ -19,6 +19,10 @@ app = Group("workers", "See who works, and tell them to go.")
 
 app.add("naq.cli.order:drain", "drain", "Tell workers to end when their running jobs have.")
 app.add("naq.cli.order:stop", "stop", "Tell workers to stop, as Ctrl-C does.")
+app.add("naq.cli.slots:pause", "pause", "Have workers claim nothing more, and stay.")
+app.add("naq.cli.slots:resume", "resume", "Have workers claim again, as they were started.")
+app.add("naq.cli.slots:slots", "slots", "Change how many jobs workers run at once.")
+app.add("naq.cli.stacks:worker_stack", "stack", "Say where the jobs of a worker are in their code.")
 
 
 @app.command(name="list")
@@ -29,13 +33,14 @@ def list_(*, common: Common = DEFAULT) -> None:
     """
     columns: list[Column[WorkerView]] = [
         Column("WORKER", lambda worker: worker.id),
-        Column("STATE", lambda worker: worker.state),
+        Column("STATE", lambda worker: "paused" if worker.concurrency == 0 else worker.state),
         Column("QUEUES", lambda worker: ",".join(worker.queues)),
         Column("RUNNING", lambda worker: f"{worker.running}/{worker.concurrency}"),
         Column("DONE", lambda worker: f"{worker.processed:,}"),
         Column("FAILED", lambda worker: f"{worker.failed:,}"),
         Column("UP SINCE", lambda worker: ago(worker.started_at, common)),
-        Column("VERSION", lambda worker: worker.version),
+        Column("MEMORY", lambda worker: size(worker.memory)),
+        Column("VERSION", lambda worker: f"{worker.version} {worker.code}".strip()),
     ]
     empty = "no worker runs: start one with naq worker APP (such as naq worker tasks:app)"
     print_rows(ask(common, _views), columns, common, name="id", empty=empty)
@@ -59,13 +64,31 @@ def show(worker_id: str, /, *, common: Common = DEFAULT) -> None:
         ("state", worker.state),
         ("queues", ", ".join(worker.queues)),
         ("tasks", ", ".join(worker.tasks)),
-        ("running", f"{worker.running} of {worker.concurrency}"),
+        ("running", f"{worker.running} of {worker.concurrency}" + _started_with(worker)),
+        ("jobs", ", ".join(f"{job.task} {job.id} ({ago(job.started_at, common)})" for job in worker.jobs)),
         ("done", f"{worker.processed:,} ({worker.failed:,} failed)"),
-        ("process", f"{worker.pid} on {worker.host}, naq {worker.version}"),
+        ("process", f"{worker.pid} on {worker.host}, naq {worker.version}, Python {worker.python}"),
+        ("code", worker.code),
+        (
+            "memory",
+            f"{size(worker.memory)}" + (f", children {size(worker.children_memory)}" if worker.children else ""),
+        ),
+        ("cpu", f"{worker.cpu:.2f} cores, event loop blocked for {worker.loop_lag:.3f} s at most"),
+        ("threads", f"{worker.threads_busy} busy of {worker.threads}; {worker.children} child processes"),
+        ("leads", ", ".join(worker.leads)),
         ("started", ago(worker.started_at, common)),
         ("seen", ago(worker.seen_at, common)),
     ]
     print_item(worker, lines, common, name="id")
+
+
+def _started_with(worker: WorkerView) -> str:
+    return "" if worker.slots in {0, worker.concurrency} else f", started with {worker.slots}"
+
+
+def size(count: int) -> str:
+    """Bytes of memory, in words; "" where nobody said."""
+    return f"{count / 1024**2:.0f} MiB" if count else ""
 
 
 async def _views(backend: Backend) -> list[WorkerView]:

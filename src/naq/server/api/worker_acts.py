@@ -18,7 +18,6 @@ from naq.server.api.workers import find_worker
 from naq.server.core import Core
 from naq.server.names import JobId, WorkerId
 from naq.server.problems import Problem
-from naq.server.store.queries import jobs as queries
 
 routes = Routes("workers")
 _FOUND = ("not_found", *BROKER)
@@ -131,25 +130,14 @@ async def get_worker_stacks(request: Request, worker_id: WorkerId) -> StacksView
 async def get_job_stack(request: Request, job_id: JobId) -> StackView:
     """As its worker says it now; 409 where no worker runs it."""
     core = core_of(request)
-    worker_id = await worker_of(core, job_id)
-    said = None if worker_id is None else await _ask(core, worker_id)
-    for stack in () if said is None else said.jobs:
-        if stack.job == job_id:
-            return StackView.of(stack)
-    raise Problem("wrong_state", f"no worker runs job {job_id} now")
-
-
-async def worker_of(core: Core, job_id: str) -> str | None:
-    """Who runs a job, as the workers say, or the history where they name no more of theirs; None: nobody known."""
-    async with core.asking() as backend:
-        found = await backend.workers()
-    for one in found:
-        if any(job.id == job_id for job in one.jobs):
-            return one.id
-    async with core.reading() as connection:
-        row = await queries.get(connection, job_id)
-    there = {one.id for one in found}
-    return row.worker if row is not None and row.state == "running" and row.worker in there else None
+    try:
+        async with core.asking(timeout=PATIENCE + core.settings.request_timeout) as backend:
+            stack = await stacks.find(backend, job_id)
+    except ResultTimeout as error:
+        raise Problem("worker_silent", str(error)) from None
+    if stack is None:
+        raise Problem("wrong_state", f"no worker runs job {job_id} now")
+    return StackView.of(stack)
 
 
 async def _ask(core: Core, worker_id: str) -> Stacks:
