@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request
 
@@ -19,6 +19,7 @@ from naq.server.store.rows import MICRO, micros
 from naq.server.store.tables import FINAL_STATES
 
 routes = Routes("numbers")
+LONGEST: Final = 86_400  # seconds: the percentiles of all tasks over weeks are hundreds of thousands of rows
 
 
 class FlowView(Model):
@@ -49,7 +50,7 @@ class FlowView(Model):
 async def get_flow(
     request: Request,
     scope: Annotated[Literal["task", "queue"], Query()] = "queue",
-    window_s: Annotated[int, Query(ge=60, le=31 * 86_400, description="How far back, in seconds.")] = 300,
+    window_s: Annotated[int, Query(ge=60, le=LONGEST, description="How far back, in seconds.")] = 300,
 ) -> Page[FlowView]:
     """Rates, shares, percentiles and a small chart of all queues, or of tasks that had jobs in the window, by name."""
     until = micros(clock.now())

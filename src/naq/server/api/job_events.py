@@ -33,7 +33,7 @@ class JobEvent(Model):
         return cls(at=at(row.at), kind=row.kind, data=core.redact(parsed(row.data)))
 
 
-@routes.add("GET", "/jobs/{job_id}/events", "listJobEvents", "List a job's events",
+@routes.add("GET", "/jobs/{job_id}/events", "listJobEvents", "List a job's events", scope="job",
             problems=("job_not_found", "cursor_invalid", "cursor_mismatch"))  # fmt: skip
 async def list_events(
     request: Request, response: Response, job_id: JobId, limit: Limit = None, cursor: Cursor = None

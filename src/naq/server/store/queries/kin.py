@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy import Integer, Select, Text, bindparam, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.server.store.queries.build import build
@@ -14,7 +16,7 @@ from naq.server.store.tables import jobs, links
 
 MOST: Final = 500  # jobs of a graph: more is no picture any more
 EACH: Final = 200  # jobs that are read of those next to one job in one direction
-CHUNK: Final = 50  # jobs whose neighbours are asked for in one statement, a descent of an index each
+CHUNK: Final = 10  # jobs whose neighbours are asked for in one statement, a descent of an index each
 EXPANDED: Final = 10  # of jobs of one task and parent at one distance, those from which the graph is followed further
 COUNTED: Final = 10_000  # jobs of a stack that are counted
 Kind = Literal["child", "waits"]
@@ -105,34 +107,33 @@ def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 async def _around(connection: AsyncConnection, ids: Sequence[str]) -> tuple[set[Edge], bool]:
     """The edges at `ids`, and whether they are all there are."""
-    edges: set[Edge] = set()
-    whole = True
-    kinds: tuple[tuple[Kind, Any, Any, Any], ...] = (
+    # Always as many branches, the last id again and again: a statement of another shape would have to be made anew.
+    given = {f"id{n}": ids[min(n, len(ids) - 1)] for n in range(CHUNK)}
+    rows = {tuple(row) for row in await connection.execute(_edges(), {**given, "each": EACH})}
+    seen = Counter((way, str(after if way == "waited" else before)) for way, before, after in rows)
+    kinds: dict[str, Kind] = {"child": "child", "waits": "waits", "waited": "waits"}
+    edges = {Edge(str(before), str(after), kinds[way]) for way, before, after in rows}
+    return edges, all(count < EACH for count in seen.values())
+
+
+@functools.cache
+def _edges() -> Select[Any, Any, Any]:
+    """The first ``each`` edges of each of `CHUNK` ids in each direction, each by one descent of an index."""
+    ways = (
         ("child", jobs.c.parent_id, jobs.c.parent_id, jobs.c.id),
         ("waits", links.c.parent_id, links.c.parent_id, links.c.job_id),
-        ("waits", links.c.job_id, links.c.parent_id, links.c.job_id),
+        ("waited", links.c.job_id, links.c.parent_id, links.c.job_id),
     )
-    for kind, column, before, after in kinds:
-        rows = (await connection.execute(_each(ids, column, before, after))).all()
-        edges |= {Edge(str(row[0]), str(row[1]), kind) for row in rows}
-        whole &= len(rows) < EACH or not _is_cut(rows, 0 if column is before else 1)
-    return edges, whole
-
-
-def _each(
-    ids: Iterable[str], column: ColumnElement[Any], before: ColumnElement[Any], after: ColumnElement[Any]
-) -> Select[Any, Any]:
-    """`before` and `after` of the first `EACH` rows of each of `ids`, each by one descent of the index of `column`."""
-    parts = [select(before.label("b"), after.label("a")).where(column == one).limit(EACH).subquery() for one in ids]
-    merged = union_all(*(select(part.c.b, part.c.a) for part in parts)).subquery("merged")
-    return select(merged.c.b, merged.c.a)
-
-
-def _is_cut(rows: Sequence[Any], place: int) -> bool:
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row[place]] = counts.get(row[place], 0) + 1
-    return any(count >= EACH for count in counts.values())
+    parts = [
+        select(literal(way).label("way"), before.label("before"), after.label("after"))
+        .where(column == bindparam(f"id{n}", type_=Text))
+        .limit(bindparam("each", type_=Integer))
+        .subquery()
+        for way, column, before, after in ways
+        for n in range(CHUNK)
+    ]
+    merged = union_all(*(select(part.c.way, part.c.before, part.c.after) for part in parts)).subquery("merged")
+    return select(merged.c.way, merged.c.before, merged.c.after)
 
 
 async def count_children(connection: AsyncConnection, parent_id: str) -> dict[str, dict[str, int]]:
