@@ -9,11 +9,12 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from alert_tools import QUICK
-from api_tools import Served, eventually, serving, working
+from api_tools import Served, events, eventually, next_event, serving, working
 from sqlalchemy import insert, update
 
 from naq import Naq
 from naq.config import Config
+from naq.server.live import polling
 from naq.server.store.rows import MICRO
 from naq.server.store.tables import durations, jobs, readings, workers
 from naq.testing.broker import bundled_server
@@ -40,6 +41,11 @@ def served(request: pytest.FixtureRequest, broker: str, tmp_path_factory: pytest
     config = Config(broker_url=broker, namespace=f"o-{dialect}")
     with make_url(dialect, folder) as url, serving(config, folder, database=url, **QUICK) as one, working(app):
         yield one
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(polling._SELDOM, "attention", 0.05)  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture
@@ -100,6 +106,17 @@ def test_what_needs_a_person_is_said_with_what_to_do_and_put_aside(client: httpx
     for queue in ("alone", "held"):
         client.post(f"/api/v1/queues/{queue}/purge")
     assert key not in lines(client), "what is over is not shown"
+
+
+def test_who_watches_is_told_what_needs_a_person(client: httpx.Client) -> None:
+    with client.stream("GET", "/api/v1/events", params={"topics": "attention"}) as response:
+        stream = events(response)
+        next_event(stream, "hello")
+        enqueue(client, "shop.fail", queue="watched")
+        told = next_event(stream, "attention.changed", id="unserved_queue:watched")
+        assert told["patch"]["action"]["path"] == "/queues/watched"
+        client.post("/api/v1/queues/watched/purge")
+        next_event(stream, "attention.changed", id="unserved_queue:watched", patch=None)
 
 
 def test_jobs_that_take_too_long_and_workers_that_vanished(client: httpx.Client, served: Served) -> None:

@@ -20,9 +20,11 @@ from naq.server.live.stream import EventStream
 from naq.server.problems import wrong
 
 routes = Routes("events")
-TOPICS: Final = ("overview", "jobs", "queues", "workers", "schedules", "errors", "alerts", "bulk", "job:ID", "logs:ID")
+TOPICS: Final = (
+    "overview", "attention", "jobs", "queues", "workers", "schedules", "errors", "alerts", "bulk", "job:ID", "logs:ID",
+)  # fmt: skip
 _TOPIC: Final = re.compile(
-    r"overview|jobs|queues|workers|schedules|errors|alerts|bulk|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII
+    r"overview|attention|jobs|queues|workers|schedules|errors|alerts|bulk|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII
 )
 EventId = Annotated[str, Query(max_length=64)]
 

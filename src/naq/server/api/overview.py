@@ -15,6 +15,7 @@ from naq.server.api.models import Done, Given, Model, Moment, Total, at
 from naq.server.api.routes import BROKER, Routes
 from naq.server.attention import gather, needs
 from naq.server.attention.needs import Action, Need
+from naq.server.core import Core
 from naq.server.problems import wrong
 from naq.server.store.queries import fleet, trends
 from naq.server.store.rows import MICRO, micros
@@ -147,6 +148,23 @@ async def put_aside(request: Request, given: Aside) -> Done:
         await rows.dismiss(connection, given.id, until=until, by=identity_of(request).name)
     entry = note(request, target=given.id, after={"seconds": given.seconds})
     return Done(id=given.id, done=True, outcome=f"put aside for {given.seconds} s", audit_id=entry)
+
+
+async def needed(core: Core) -> list[Need]:
+    """What needs a person now, as the overview of an hour shows it; nothing that was put aside.
+
+    Raises:
+        Problem: broker or database cannot be reached.
+    """
+    now = micros(clock.now())
+    async with core.asking() as backend:
+        asked = await gather.ask(backend)
+    lag = None if core.ingest is None else core.ingest.lag()
+    async with core.reading() as connection:
+        failed = (await _ended(connection, now - _HOUR * MICRO, now)).get("failed", 0)
+        found = await gather.gather(connection, asked, now=now, window_s=_HOUR, failed=failed, lag=lag)
+        hidden = await rows.find_dismissed(connection, now=now)
+    return [one for one in found if one.id not in hidden]
 
 
 async def _ended(connection: Any, since: int, until: int) -> dict[str, int]:

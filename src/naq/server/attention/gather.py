@@ -61,12 +61,16 @@ async def ask(backend: Backend) -> Asked:
 async def gather(
     connection: AsyncConnection, asked: Asked, *, now: int, window_s: int, failed: int, lag: Lag | None
 ) -> list[Need]:
-    """All that needs a person, the worst first; `failed` jobs did so within the last `window_s` seconds."""
+    """All that needs a person, the worst first; `failed` jobs did so within the last `window_s` seconds.
+
+    What is known by the minute is said by the minute, so that it is the same until it changes.
+    """
+    minute = now - now % (MINUTE * MICRO)
     rules = await rows.find_rules(connection)
     found = await _queues(connection, asked, now)
     found += await _running(connection, now)
     found += await _errors(connection, now - window_s * MICRO)
-    found += await _failing(connection, _rule(rules, "failure_rate"), now)
+    found += await _failing(connection, _rule(rules, "failure_rate"), now, minute)
     limits = {kind: _rule(rules, kind).threshold for kind in _NOTED}
     noted = await rows.find_readings(connection, _NOTED, since=now - _BACK)
     paused = {one.queue for one in asked.queues if one.paused}
@@ -74,11 +78,11 @@ async def gather(
         if kind == "storage":
             found.append(needs.full(subject, value, limits[kind], since))
         elif kind == "schedule_missed":
-            found.append(needs.missed(subject, value, now))
+            found.append(needs.missed(subject, value, minute))
         elif subject not in paused:
-            found.append(needs.late(subject, value, limits[kind], now))
+            found.append(needs.late(subject, value, limits[kind], minute))
     if failed:
-        found.append(needs.dead(failed, window_s, now))
+        found.append(needs.dead(failed, window_s, minute))
     if lag is not None and lag.leading and lag.seconds > needs.LAG:
         found.append(needs.behind(lag.seconds, lag.events, now))
     return needs.ordered(found)
@@ -163,11 +167,11 @@ def _error(row: Mapping[Any, Any]) -> Need:
     return needs.error(row["fingerprint"], row["task"], row["type"], since, row["count"], back=back)
 
 
-async def _failing(connection: AsyncConnection, rule: Rule, now: int) -> list[Need]:
+async def _failing(connection: AsyncConnection, rule: Rule, now: int, minute: int) -> list[Need]:
     minutes = await counted.count(connection, rule, now - rule.window_s * MICRO, now)
     shares = {task: counted.measure(rule, counted.total(found)) for task, found in minutes.items()}
     return [
-        needs.failing(task, share, rule.threshold, rule.window_s, now)
+        needs.failing(task, share, rule.threshold, rule.window_s, minute)
         for task, share in sorted(shares.items(), key=lambda pair: -pair[1])
         if share > rule.threshold
     ][:FEW]

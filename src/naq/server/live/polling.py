@@ -31,6 +31,7 @@ class Polling:
         self._core, self._hub = core, hub
         self._seen: dict[str, dict[str, bytes]] = {}
         self._version = 0
+        self._looked: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -47,6 +48,10 @@ class Polling:
         watched = [topic for topic in _LOOKS if self._hub.watched(topic)]
         self._seen = {topic: seen for topic, seen in self._seen.items() if topic in watched}
         for topic in watched:
+            now = clock.monotonic()
+            if topic in self._seen and now - self._looked.get(topic, now) < _SELDOM.get(topic, 0.0):
+                continue
+            self._looked[topic] = now
             name, look = _LOOKS[topic]
             with contextlib.suppress(Problem, NaqException):  # who watches is told by the breaker
                 self._differences(name, topic, await look(self._core))
@@ -98,6 +103,13 @@ async def _errors(core: Core) -> Things:
     return {one.fingerprint: ErrorItem.of(one).model_dump(mode="json", exclude={"detail"}) for one in found}
 
 
+async def _attention(core: Core) -> Things:
+    """What needs a person, but for what somebody has put aside."""
+    from naq.server.api.overview import NeedView, needed
+
+    return {one.id: NeedView.of(one).model_dump(mode="json") for one in await needed(core)}
+
+
 async def _bulk(core: Core) -> Things:
     """The latest bulk actions, whichever server works on them."""
     from naq.server.bulk import rows
@@ -142,9 +154,12 @@ _LOOKS: Final[dict[str, tuple[Name, Look]]] = {
     "workers": ("worker.changed", _with_broker(_workers)),
     "schedules": ("schedule.changed", _with_broker(_schedules)),
     "overview": ("overview.tick", _with_broker(_overview)),
+    "attention": ("attention.changed", _attention),
     "alerts": ("alert.changed", _alerts),
     "errors": ("error.changed", _errors),
     "bulk": ("bulk.progress", _bulk),
 }
+#: Seconds between two looks at what costs more than the rest.
+_SELDOM: Final = {"attention": 5.0}
 #: Of these only the latest are looked at: what is not among them any more is not gone, and at first nothing is new.
 _LATEST: Final = frozenset({"errors", "bulk"})

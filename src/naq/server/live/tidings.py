@@ -16,7 +16,8 @@ from naq.server.ingest.said import AttemptFailed, Started, Unreadable, read
 
 Name = Literal[
     "hello", "job.changed", "job.progress", "job.logs", "jobs.matching", "queue.changed", "worker.changed",
-    "schedule.changed", "alert.changed", "error.changed", "overview.tick", "bulk.progress", "server.status", "reset",
+    "schedule.changed", "alert.changed", "error.changed", "overview.tick", "attention.changed",
+    "bulk.progress", "server.status", "reset",
     "bye",
 ]  # fmt: skip
 NAMES: Final[tuple[str, ...]] = Name.__args__
