@@ -34,10 +34,11 @@ class Redactor:
         """Whether a rule may fit something in JSON `text`: seen without reading it, fifty times as fast."""
         if not self._is_plain or "\\u" in text:  # names may be written otherwise than they are
             return True
-        folded = ".".join([text, *path]).casefold()
-        return any(name in folded for name in self._names) or any(
-            all(step in text for step in steps) for steps in self._needed
-        )
+        folded = ".".join((text, *path)).casefold()
+        for name in self._names:  # no `any`: this is asked twice for each job of the history, and takes a third so
+            if name in folded:
+                return True
+        return any(all(step in text for step in steps) for steps in self._needed) if self._needed else False
 
     def __call__(self, value: Any, *path: str) -> Any:
         """`value`, which lies at `path`, with what is to be hidden hidden; the original stays as it is."""
