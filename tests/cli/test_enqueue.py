@@ -112,3 +112,37 @@ def test_a_broker_that_is_away(naq: Naqs) -> None:
 def test_no_worker_knows_the_task(worker: Naqs) -> None:
     assert "did you mean 'hello'?" in worker("enqueue", "helo").err
     assert "no worker works on queue other" in worker("enqueue", "hello", "--queue", "other").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["n=x"], 'n: "x" is not of type "integer"'),
+        (["nam=ada"], "'nam' was unexpected"),
+        (["name=7"], "needs quotes of its own"),
+        (["ada", "5", "6"], "it takes 2 by position, and 3 are given"),
+        (["ada", "name=ada"], "given by position as well"),
+        (["--from-file", "-"], "line 2: hello does not take these arguments: args/1"),
+    ],
+)
+def test_arguments_are_checked_by_what_workers_say(worker: Naqs, words: list[str], said: str) -> None:
+    refused = worker("enqueue", "hello", *words, stdin='["ada"]\n["ada", "x"]\n', code=2)
+    assert said in refused.err
+    assert "hello(name: str = 'you', n: int = 1) -> str" in refused.err
+    assert refused.out == ""
+    assert worker("jobs", "list", "--task", "hello", "-q").lines == []  # nothing was stored
+
+
+def test_force_stores_what_workers_would_refuse(worker: Naqs) -> None:
+    assert "n" in worker("enqueue", "hello", "n=x", "--force", "--wait", code=1).err
+
+
+def test_the_queue_is_what_workers_say(worker: Naqs) -> None:
+    said = worker("enqueue", "hello", "--wait")
+    assert "queued on mail" in said.err
+    assert said.json == "hello you 1"
+
+
+def test_a_dotted_name_that_is_nearly_known(worker: Naqs) -> None:
+    assert "did you mean" not in worker("enqueue", "shop.mail.send").err  # a function, it may be
+    assert "did you mean 'hello'?" in worker("enqueue", "hello.").err

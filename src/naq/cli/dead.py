@@ -15,7 +15,6 @@ from naq.cli.changes import report
 from naq.cli.common import ASK, DEFAULT, Common, Consent, agree, ask, read_config, say
 from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
-from naq.cli.export import write_lines
 from naq.cli.many import each
 from naq.cli.output import Column, ago, print_item, print_rows
 from naq.cli.parameter import Group, Parameter, spread
@@ -25,7 +24,6 @@ from naq.exceptions import ConfigurationError
 from naq.flow import handled
 from naq.flow.letters import ALL, Pace, Search, edited, find_letters
 from naq.limits.pauses import who
-from naq.limits.rates import read_rate
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend, DeadLetter
@@ -172,6 +170,8 @@ def retry(
 
 
 def _per_second(text: str) -> float:
+    from naq.limits.rates import read_rate
+
     try:
         rate = read_rate("--rate", text)
     except ConfigurationError as error:
@@ -268,6 +268,8 @@ def export(
     Args:
         output: The file. Default: stdout.
     """
+    from naq.cli.export import write_lines  # with all that jobs are found and shown with
+
     letters = ask(common, lambda backend: find_letters(backend, which.search, limit=ALL))
     write_lines(map(LetterView.of, letters), len(letters), output, what="dead letter")
 

@@ -27,13 +27,15 @@ def enqueue(
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", show_default=False)] = False,
     timeout: str | None = None,
     from_file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    force: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     common: Common = DEFAULT,
 ) -> int:
     """Enqueue a job. Prints its id, or with --wait or --follow its result as JSON.
 
     An argument is name=value or a plain value, JSON if it reads as JSON, else
-    text; or one JSON array or object holds them all. With --app they are
-    checked against the task's parameters before anything is stored.
+    text; or one JSON array or object holds them all. They are checked before
+    anything is stored: by the code with --app, else by what workers that have
+    run say of the task.
     Exit code with --wait or --follow: 0 succeeded, 1 failed, 7 took too long.
 
     Example: naq enqueue send_mail to=a@b.c count=3 --in 5m --tag team=shop
@@ -42,7 +44,7 @@ def enqueue(
     Args:
         task: The name of the task.
         arguments: What to call it with.
-        queue: Where it waits. Default: the task's queue with --app, else "default".
+        queue: Where it waits. Default: the task's queue, as --app or workers say, else "default".
         priority: In which lane.
         delay: Not before this time has passed, such as 5m.
         at: Not before this moment, such as 2026-12-24T18:00 (local time).
@@ -53,6 +55,7 @@ def enqueue(
         follow: The same, and say on stderr what becomes of the job meanwhile.
         timeout: Wait at most so long, such as 30s.
         from_file: One job for each line of this file (- for stdin), each a JSON array or object of arguments.
+        force: Store it though workers say that the task does not take these arguments.
     """
     from naq.cli.send import Order, send
 
@@ -71,6 +74,7 @@ def enqueue(
             timeout=timeout,
             file=from_file,
             after=after or [],
+            force=force,
         ),
         common,
     )

@@ -13,17 +13,14 @@ from naq.cli.errors import NotFoundError, UsageError
 from naq.cli.exits import Exit
 from naq.cli.output import Column, print_item, print_rows
 from naq.cli.parameter import Group, Parameter
-from naq.cli.progress import Progress
 from naq.cli.views import Change, QueueView
 from naq.config.suggest import hint
-from naq.flow import purging
 from naq.job import JobState
-from naq.limits import pauses
-from naq.limits.pauses import who
 from naq.names import check_token
 
 if TYPE_CHECKING:
     from naq.backends.base import Backend, QueueStats
+    from naq.cli.progress import Progress
 
 app = Group("queues", "Look at queues, pause them, limit them, empty them, move what waits.")
 
@@ -81,7 +78,9 @@ def pause(queues: Names, /, *, reason: str = "", common: Common = DEFAULT) -> in
         queues: The queues.
         reason: Why; naq jobs why shows it, with your name and the time.
     """
-    by = who()
+    from naq.limits import pauses
+
+    by = pauses.who()
     return _each(common, queues, "paused", lambda backend, queue: pauses.pause(backend, queue, by=by, why=reason))
 
 
@@ -94,6 +93,8 @@ def resume(queues: Names, /, *, common: Common = DEFAULT) -> int:
     Args:
         queues: The queues.
     """
+    from naq.limits import pauses
+
     return _each(common, queues, "active", pauses.resume)
 
 
@@ -135,6 +136,8 @@ def purge(queues: Names, /, *, consent: Consent = ASK, common: Common = DEFAULT)
         ]
 
     async def act(backend: Backend) -> list[Change]:
+        from naq.cli.progress import Progress
+
         with Progress("removing", total=total) as progress:
             removed = [(queue, await _purge(backend, queue, progress)) for queue in queues]
         return [Change(id=name, done=True, outcome=f"{n:,} jobs removed", count=n) for name, n in removed]
@@ -192,6 +195,7 @@ def move(
         return found if limit is None else min(found, limit), to in known
 
     async def act(backend: Backend) -> int:
+        from naq.cli.progress import Progress
         from naq.flow.moving import move as move_jobs
 
         with Progress("moving", total=total) as progress:
@@ -227,6 +231,8 @@ def _each(common: Common, queues: list[str], outcome: str, act: Callable[[Backen
 
 async def _purge(backend: Backend, queue: str, progress: Progress) -> int:
     """Purge `queue`; how far that is, its counts tell."""
+    from naq.flow import purging
+
     [before] = await backend.stats([queue])
     seen, waiting = 0, _waiting(before)
     going_on = asyncio.ensure_future(purging.purge(backend, queue))

@@ -22,12 +22,14 @@ from naq.cli.text import plain
 from naq.cli.values import read_arguments, read_duration, read_line, read_moment, read_tags
 from naq.cli.views import Enqueued
 from naq.config.suggest import suggest
+from naq.exceptions import SerializationError
 from naq.task import JobSettings
 
 if TYPE_CHECKING:
     from naq.handle import Job
     from naq.job import JobRecord, Priority
     from naq.task import Call
+    from naq.task.taken import Taken
 
 _BATCH: Final = 1000  # lines of a file enqueued together; some 100 KB, and a step of the progress bar
 
@@ -50,6 +52,7 @@ class Order(NamedTuple):
     timeout: str | None
     file: Path | None
     after: Sequence[str] = ()
+    force: bool = False
 
 
 def send(order: Order, common: Common) -> int:
@@ -75,7 +78,9 @@ def send(order: Order, common: Common) -> int:
         "job_id": order.job_id,
         "depends_on": list(order.after) or None,
     }
-    app = _find_app(order.task, common)
+    app = _app(common)
+    if common.app is not None:
+        app.get_task(order.task)
     if order.file is not None:
         with ExitStack() as stack:
             return asyncio.run(_send_file(app, order, settings, common, _lines(order.file, stack)))
@@ -86,20 +91,58 @@ async def _anything(*args: Any, **kwargs: Any) -> Any:
     """A task of which nothing is known but its name."""
 
 
-def _find_app(task: str, common: Common) -> Naq:
-    """The app that has the task: the one named, or one made for it."""
+def _app(common: Common) -> Naq:
+    """The app that is named, or one of no tasks."""
     config = read_config(common)
     refuse_memory(config)
     if common.app is not None:
         from naq.worker.loader import load_app
 
-        app = load_app(common.app)
-        app.get_task(task)
-        return app
+        return load_app(common.app)
     given = {"broker_url": common.broker_url} if common.broker_url is not None else {}
-    app = Naq(config.namespace, **cast("Any", {"namespace": config.namespace, **given}))
-    app.task(name=task)(_anything)
-    return app
+    return Naq(config.namespace, **cast("Any", {"namespace": config.namespace, **given}))
+
+
+async def _learn(app: Naq, order: Order, common: Common) -> Taken | None:
+    """Make the task of `order` known to `app`, as its workers have said; what it takes, None where nobody has.
+
+    The code of an app that is named says it itself.
+    """
+    if common.app is not None:
+        return None
+    from naq.task import describe
+
+    entry = await app.backend.entry(describe.KIND, describe.key_of(order.task))
+    try:
+        described = None if entry is None else describe.decode(entry.value)
+    except SerializationError:  # of another version: the worker will check
+        described = None
+    if described is None:
+        app.task(name=order.task)(_anything)
+        return None
+    from naq.task.taken import Taken
+
+    options = {"queue": described.queue, "priority": described.priority, "version": described.version}
+    app.task(name=order.task, **cast("Any", options))(_anything)
+    return None if order.force else Taken(described)
+
+
+def _check(taken: Taken | None, order: Order, arguments: Arguments, where: str = "") -> None:
+    """Refuse arguments that the task does not take.
+
+    Raises:
+        UsageError: it does not; says what it takes.
+    """
+    if taken is None or not (errors := taken.errors(*arguments)):
+        return
+    wrong = [f"{error['pointer'].removeprefix('/kwargs')}: {error['message']}".lstrip(": /") for error in errors]
+    quoted = any(error["message"].endswith('type "string"') for error in errors)
+    raise UsageError(
+        f"{where}{order.task} does not take these arguments: {'; '.join(wrong)}\n"
+        f"its workers say that it is {order.task}{taken.signature}\n"
+        + ("text that reads as JSON needs quotes of its own: name='\"7\"'\n" if quoted else "")
+        + "--force stores the job all the same"
+    )
 
 
 def make_call(app: Naq, task: str, settings: JobSettings, arguments: Arguments) -> Call[Any]:
@@ -120,7 +163,10 @@ def build_call(task: str, words: list[str], settings: JobSettings, common: Commo
     Raises:
         NaqException: there is no such task, or it does not take these.
     """
-    return make_call(_find_app(task, common), task, settings, read_arguments(words))
+    app = _app(common)
+    if common.app is None:
+        app.task(name=task)(_anything)
+    return make_call(app, task, settings, read_arguments(words))
 
 
 async def _open(app: Naq) -> None:
@@ -130,9 +176,11 @@ async def _open(app: Naq) -> None:
 
 
 async def _send_one(app: Naq, order: Order, settings: JobSettings, common: Common, timeout: float | None) -> int:
-    call = make_call(app, order.task, settings, read_arguments(order.words))
+    arguments = read_arguments(order.words)
     try:
         await _open(app)
+        _check(await _learn(app, order, common), order, arguments)
+        call = make_call(app, order.task, settings, arguments)
         [job] = await app.enqueue_many([call])
         if not order.wait:
             _print(job, order.task, common)
@@ -177,9 +225,12 @@ async def _send_file(
 
     try:
         await _open(app)
+        taken = await _learn(app, order, common)
         with Progress("enqueueing") as progress:
             for number, line in lines:
-                batch.append(make_call(app, order.task, settings, read_line(line, number)))
+                arguments = read_line(line, number)
+                _check(taken, order, arguments, f"line {number}: ")
+                batch.append(make_call(app, order.task, settings, arguments))
                 if len(batch) == _BATCH:
                     await flush()
             if batch:
@@ -224,6 +275,7 @@ async def _warn(app: Naq, task: str, queue: str, common: Common) -> None:
         near = suggest(queue, {name for worker in workers for name in worker.queues})
         meant = f"; did you mean {near!r}?" if near else f": start one with naq worker APP -q {plain(queue)}"
         say(f"no worker works on queue {plain(queue)}, so it waits{meant}")
-    elif known and task not in known and ":" not in task and "." not in task:
+    elif known and task not in known:
         near = suggest(task, known)
-        say(f"no worker that runs now knows a task {task!r}{f'; did you mean {near!r}?' if near else ''}")
+        if near or not (":" in task or "." in task):  # else it may be a function, which workers import when it comes
+            say(f"no worker that runs now knows a task {task!r}{f'; did you mean {near!r}?' if near else ''}")
