@@ -178,6 +178,8 @@ def test_counts_are_capped(url: str) -> None:
             states = await asking.count_states(connection, (Among("queue", ("q1",)),), cap=20)
             assert max(states.values()) == (20, False)
             assert len(await asking.children(connection, "j00000")) == 86
+            callers = await sample.callers(connection, (Among("task", ("shop.t1",)),), most=20)
+            assert callers == [("", 171), ("shop.t0", 29)]
             assert (await asking.tree(connection, "j00000"))[0].id == "j00000"
 
     run(url, main)
@@ -230,6 +232,7 @@ def test_every_list_walks_along_an_index(url: str) -> None:
             for conditions in CONDITIONS:
                 await asking.count_states(connection, conditions)
                 await sample.newest(connection, conditions)
+            await sample.callers(connection, (Among("task", ("shop.t1",)),), most=20)
             await sample.arguments(connection, (), most=100)
             await sample.schedules(connection, "n", most=20)
             await sample.tag_names(connection, "t", most=20)

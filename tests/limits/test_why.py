@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from naq import Naq
+from naq import Naq, clock
+from naq.backends.base import Running, WorkerInfo
 from naq.exceptions import JobNotFoundError
-from naq.job import JobState
+from naq.job import JobRecord, JobState
 from naq.limits import pauses
-from naq.limits.why import Why
+from naq.limits.why import Why, _running  # pyright: ignore[reportPrivateUsage]
 from tests.tools import fleet, memory_url, until, until_so
 
 MakeApp = Callable[[], Naq]
@@ -117,6 +118,11 @@ def test_while_workers_are_there(make_app: MakeApp) -> None:
             running = await narrow.enqueue()
             why = await until_why(running.why, "running")
             assert "attempt 1" in why.text
+
+            async def named() -> bool:
+                return " on worker " in (await running.why()).text
+
+            await until_so(named)
             waiting = await narrow.enqueue()
             why = await until_why(waiting.why, "queue limit")
             assert why.text == "queue narrow runs 1 jobs, its limit is 1; one of them has to end first"
@@ -174,7 +180,6 @@ def test_limits(make_app: MakeApp) -> None:
             asked = await rated.enqueue("a")
             for _ in range(3):
                 assert (await asked.why()).cause == "no worker"
-            from naq.job import JobRecord
             from naq.limits.why import _limited  # pyright: ignore[reportPrivateUsage]
 
             record: JobRecord = await asked.record()
@@ -214,3 +219,19 @@ def test_on_the_command_line(url: str) -> None:
     document = json.loads(naq("jobs", "why", job_id, "--json").stdout)
     assert (document["cause"], document["id"], document["earliest"]) == ("paused", job_id, None)
     assert naq("jobs", "why", "nobody").returncode == 3
+
+
+def test_a_worker_that_is_silent_is_named() -> None:
+    at = Running("j1", "mail", 1.0)
+    worker = WorkerInfo(id="w1", queues=["a"], concurrency=1, seen_at=1000.0, jobs=[at])
+    record = JobRecord(id="j1", state=JobState.RUNNING, attempt=2)
+    said: list[tuple[str, str]] = []
+    for now in (1005.0, 1025.0):
+        with clock.use(now=lambda now=now: now):
+            found = _running(record, [worker])
+        said.append((found.text, found.command))
+    silent = "; that worker has said nothing for 25 s: if it is dead, another one takes the job over"
+    assert said == [
+        ("it runs on worker w1, attempt 2", "naq jobs show j1"),
+        (f"it runs on worker w1, attempt 2{silent}", "naq workers show w1"),
+    ]

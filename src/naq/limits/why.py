@@ -23,6 +23,7 @@ Cause = Literal[
 ]  # fmt: skip
 LATE: Final = 10.0  # seconds past its time after which a timer is not just about to fire (a failover takes up to 9)
 NOBODY_KNOWS: Final = "no worker here knows "  # what a worker says that hands back what it cannot run
+SILENT: Final = 20.0  # seconds without a word of a worker: two of its heartbeats, unless it has other settings
 NAMED: Final = 3  # parents, holders, and tasks that are named; the rest is counted
 
 
@@ -90,7 +91,7 @@ async def _explain(backend: Backend, record: JobRecord) -> _Found:
         case state if state in FINAL:
             return _ended(record)
         case JobState.RUNNING:
-            return _Found("running", _running(record), command=f"naq jobs show {record.id}")
+            return _running(record, await backend.workers())
         case _ if record.expires_at and record.expires_at <= clock.now():
             return _expired(record)
         case JobState.BLOCKED:
@@ -117,9 +118,15 @@ def _expired(record: JobRecord) -> _Found:
     )
 
 
-def _running(record: JobRecord) -> str:
+def _running(record: JobRecord, workers: list[WorkerInfo]) -> _Found:
     since = f" since {_time(record.started_at)}" if record.started_at else ""
-    return f"it runs{since}, attempt {record.attempt}" + (f" ({record.reason})" if record.reason else "")
+    holder = next((worker for worker in workers if any(job.id == record.id for job in worker.jobs)), None)
+    where = "" if holder is None else f" on worker {holder.id}"
+    text = f"it runs{since}{where}, attempt {record.attempt}" + (f" ({record.reason})" if record.reason else "")
+    if holder is not None and (silent := clock.now() - holder.seen_at) > SILENT:
+        text += f"; that worker has said nothing for {silent:.0f} s: if it is dead, another one takes the job over"
+        return _Found("running", text, command=f"naq workers show {holder.id}")
+    return _Found("running", text, command=f"naq jobs show {record.id}")
 
 
 async def _blocked(backend: Backend, record: JobRecord) -> _Found:
@@ -128,7 +135,8 @@ async def _blocked(backend: Backend, record: JobRecord) -> _Found:
     if not waits:
         text = "the jobs that it waits for have ended; a worker is about to put it in line"
         return _Found("parents", text, earliest=clock.now(), command="naq workers list")
-    text = f"it waits for {len(waits)} other jobs: {_some(waits)}" if len(waits) > 1 else f"it waits for job {waits[0]}"
+    many = f"{len(waits)} of {len(record.after)} jobs: {_some(waits)}"
+    text = f"it waits for {many}" if len(waits) > 1 else f"it waits for job {waits[0]}"
     return _Found("parents", text, command=f"naq jobs why {waits[0]}")
 
 

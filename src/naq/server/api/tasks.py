@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 
@@ -18,12 +18,14 @@ from naq.server.api.routes import BROKER, Routes
 from naq.server.core import Core
 from naq.server.names import TaskName
 from naq.server.problems import Problem
-from naq.server.store.queries import fleet
+from naq.server.store.conditions import Among
+from naq.server.store.queries import fleet, sample
 from naq.server.store.queries.fleet import TaskRow
 from naq.task import describe
 from naq.task.describe import Described, RunsIn
 
 routes = Routes("tasks")
+CALLERS: Final = 20  # that are shown
 
 
 class TaskItem(Model):
@@ -46,6 +48,13 @@ class TaskItem(Model):
     paused_by: str | None
     paused_at: Moment | None
     note: str | None
+
+
+class CallerView(Model):
+    """A task whose jobs enqueued some, and how many."""
+
+    task: str | None
+    count: int
 
 
 class TaskDetail(TaskItem):
@@ -104,6 +113,14 @@ async def get_task(request: Request, task: TaskName) -> TaskDetail:
 async def _served(backend: Backend) -> frozenset[str]:
     """The tasks that workers know that run now, as their words have them."""
     return frozenset(name for worker in await backend.workers() for name in worker.tasks)
+
+
+@routes.add("GET", "/tasks/{task}/callers", "listCallers", "Show what enqueues a task's jobs")
+async def list_callers(request: Request, task: TaskName) -> Page[CallerView]:
+    """Of its newest two thousand jobs, the twenty tasks that enqueued most; null: programs, outside of jobs."""
+    async with core_of(request).reading() as connection:
+        found = await sample.callers(connection, (Among("task", (task,)),), most=CALLERS)
+    return Page(items=[CallerView(task=name or None, count=count) for name, count in found])
 
 
 @routes.add("POST", "/tasks/{task}/pause", "pauseTask", "Pause a task", role="operator",

@@ -55,6 +55,19 @@ async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...])
     return Sample(found, whole)
 
 
+async def callers(
+    connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int
+) -> list[tuple[str, int]]:
+    """The tasks whose jobs enqueued most of the newest jobs that fit, and how many; "" for programs outside of jobs."""
+    query = JobQuery(conditions=conditions, limit=MOST - 1)
+    some = plan.page(plan.make_plan(query), query, [jobs.c.parent_id]).subquery("some")
+    parent = jobs.alias("parent")
+    task, count = func.coalesce(parent.c.task, "").label("task"), func.count().label("count")
+    asked = select(task, count).select_from(some.outerjoin(parent, parent.c.id == some.c.parent_id))
+    asked = asked.group_by(task).order_by(count.desc(), task).limit(most)
+    return [(str(name), int(n)) for name, n in await connection.execute(asked)]
+
+
 async def arguments(connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int) -> list[str]:
     """The arguments of the newest jobs that fit, as JSON, of those that have some."""
     query = JobQuery(conditions=conditions, limit=most)
