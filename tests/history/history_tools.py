@@ -6,7 +6,7 @@ import asyncio
 import json
 import operator
 import os
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -23,10 +23,11 @@ from naq.backends.base import Backend, Event
 from naq.backends.memory import MemoryBackend, connect
 from naq.codec.record import encode_record
 from naq.config import Config
-from naq.job import AttemptError, Frame, JobRecord, JobState, new_id
+from naq.job import AttemptError, Frame, JobRecord, JobSpec, JobState, new_id
 from naq.server.ingest import Reader
 from naq.server.store import Store, open_store
 from naq.server.store.conditions import Absent, Among, At, Begins, Between, Condition, Contains, Every, Tagged, Than
+from naq.server.store.tables import rollups
 
 POSTGRES = os.environ.get("NAQ_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 DIALECTS = ("sqlite", "postgresql")
@@ -108,6 +109,29 @@ class Rig:
         from naq.server.store.tables import jobs
 
         return next(row for row in await self.rows(jobs) if row["id"] == job_id)
+
+
+def run(url: str, main: Callable[[Rig], Awaitable[None]]) -> None:
+    """`main` with a rig on the database at `url`."""
+
+    async def inside() -> None:
+        async with make_rig(url) as rig:
+            await main(rig)
+
+    asyncio.run(inside())
+
+
+def spec(**fields: Any) -> JobSpec:
+    """A job that waits in the queue mail."""
+    payload = b'{"v":1,"task":"shop.send","args":[1,"a"],"kwargs":{"x":null},"at":1790000000.0}'
+    given: dict[str, Any] = {"id": new_id(), "payload": payload, "queue": "mail"}
+    return JobSpec(**(given | fields))
+
+
+async def counted(rig: Rig, what: str) -> int:
+    """How many of `what` the charts show."""
+    rows = await rig.rows(rollups)
+    return sum(row["count"] for row in rows if (row["step"], row["scope"], row["what"]) == (60, "all", what))
 
 
 async def append(backend: Backend, events: Sequence[Event]) -> None:

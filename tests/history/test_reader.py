@@ -9,41 +9,25 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from history_tools import NOW, POSTGRES, Rig, append, drain, ended, make_rig, record, told
+from history_tools import NOW, POSTGRES, Rig, append, counted, drain, ended, make_rig, record, run, spec, told
 from msgspec.structs import replace
 
-from naq import Naq, clock
+from naq import Naq
 from naq.backends.base import Event
 from naq.exceptions import NaqConnectionError
-from naq.job import JobSpec, new_id
+from naq.job import new_id
 from naq.server.ingest import Ingest, Reader
 from naq.server.ingest.reader import ASKED
 from naq.server.ingest.service import BACKOFF
-from naq.server.ingest.waiting import Waiting
 from naq.server.store import open_store
-from naq.server.store.tables import attempts, cursors, depths, jobs, queues, rollups, worker_minutes, workers
-from naq.testing.clock import FakeClock
+from naq.server.store.tables import attempts, cursors, depths, jobs, queues, worker_minutes, workers
 from naq.testing.proxy import FaultProxy
-
-
-def run(url: str, main: Callable[[Rig], Awaitable[None]]) -> None:
-    async def inside() -> None:
-        async with make_rig(url) as rig:
-            await main(rig)
-
-    asyncio.run(inside())
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110 - a database tells nobody
             await asyncio.sleep(0.01)
-
-
-async def counted(rig: Rig, what: str) -> int:
-    """How many of `what` the charts show."""
-    rows = await rig.rows(rollups)
-    return sum(row["count"] for row in rows if (row["step"], row["scope"], row["what"]) == (60, "all", what))
 
 
 def test_it_goes_on_where_it_stopped(url: str) -> None:
@@ -278,93 +262,6 @@ def test_one_leads_and_another_takes_over(url: str, monkeypatch: pytest.MonkeyPa
         await store.close()
 
     run(url, main)
-
-
-def spec(**fields: Any) -> JobSpec:
-    payload = b'{"v":1,"task":"shop.send","args":[1,"a"],"kwargs":{"x":null},"at":1790000000.0}'
-    given: dict[str, Any] = {"id": new_id(), "payload": payload, "queue": "mail"}
-    return JobSpec(**(given | fields))
-
-
-class TestWaiting:
-    """Jobs that have said nothing yet."""
-
-    def test_they_are_known_and_their_records_win(self, url: str) -> None:
-        async def main(rig: Rig) -> None:
-            await rig.backend.open(["mail"])
-            waiting = Waiting(rig.backend, rig.store, "test")
-            later = clock.now() + 3600
-            specs = [
-                spec(),
-                spec(run_at=later),
-                spec(blocked=True),
-                spec(run_at=later, attempt=3),
-                spec(id=new_id(), key="one", fresh=True),
-            ]
-            await rig.backend.enqueue(specs)
-            assert await waiting.step() is not None
-            assert await waiting.step() is None
-            found = [await rig.job(each.id) for each in specs]
-            assert [row["state"] for row in found] == ["queued", "scheduled", "blocked", "retrying", "queued"]
-            assert found[0]["args"] == '{"args":[1,"a"],"kwargs":{"x":null}}'
-            assert (found[4]["key"], found[3]["attempt"], found[0]["task"]) == ("one", 3, "shop.send")
-            await rig.take(
-                told("started", specs[0].id, clock.now(), task="shop.send", worker="w"), ended(record(id=specs[4].id))
-            )
-            waiting.restart()
-            await waiting.step()
-            assert (await rig.job(specs[0].id))["state"] == "running"
-            assert (await rig.job(specs[4].id))["state"] == "succeeded"
-            assert await counted(rig, "created") == 5
-
-        run(url, main)
-
-    def test_one_that_the_database_refuses_stops_nothing(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
-        async def main(rig: Rig) -> None:
-            await rig.backend.open(["mail"])
-            specs = [spec(attempt=10**30 if n == 3 else 1) for n in range(8)]
-            await rig.backend.enqueue(specs)
-            await Waiting(rig.backend, rig.store, "test").step()
-            assert {row["id"] for row in await rig.rows(jobs)} == {each.id for each in specs} - {specs[3].id}
-            assert specs[3].id in caplog.text
-
-        run(url, main)
-
-    def test_a_sweep_says_that_there_is_nothing_to_look_at(self, url: str) -> None:
-        async def main(rig: Rig) -> None:
-            await rig.backend.open(["mail"])
-            waiting = Waiting(rig.backend, rig.store, "test")
-            assert not waiting.is_bare
-            await rig.take(ended(record()))
-            await waiting.sweep()
-            assert waiting.is_bare  # all that there are have ended
-            await rig.backend.enqueue([spec()])
-            await waiting.step()
-            await waiting.sweep()
-            assert not waiting.is_bare
-
-        run(url, main)
-
-    def test_what_was_purged_is_found(self, url: str) -> None:
-        async def main(rig: Rig) -> None:
-            with FakeClock() as fake:
-                await rig.backend.open(["mail"])
-                waiting = Waiting(rig.backend, rig.store, "test")
-                await rig.backend.enqueue([spec() for _ in range(3)])
-                kept = spec(queue="other")
-                await rig.backend.enqueue([kept])
-                await waiting.step()
-                await rig.backend.purge("mail")
-                assert await waiting.sweep() == 0  # it may be on its way
-                fake.advance(60)
-                assert await waiting.sweep() == 3
-                assert await waiting.sweep() == 0
-                assert not waiting.is_bare  # one waits still
-                states = sorted(row["state"] for row in await rig.rows(jobs))
-                assert states == ["cancelled", "cancelled", "cancelled", "queued"]
-                assert "purged" in next(row["reason"] for row in await rig.rows(jobs) if row["state"] == "cancelled")
-
-        run(url, main)
 
 
 def test_first_events_of_a_job_that_others_know(url: str) -> None:
