@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from naq.config import Config
 from naq.config.server import SERVER_KINDS, ServerConfig
 from naq.server.api.app import make_app
 from naq.server.api.document import text
+from naq.server.api.live import TOPICS
+from naq.server.api.routes import Deprecated, Routes
 from naq.server.filters import read_filter
+from naq.server.live.tidings import NAMES
 from naq.server.problems import Problem
 from naq.server.problems.catalogue import page
 from naq.server.store.conditions import Among, Begins, Between, Contains, Tagged
@@ -159,7 +164,7 @@ def test_a_broker_that_is_away_is_said_by_every_route_alike_and_comes_back(tmp_p
             assert next_event(told, "server.status", part="broker", ok=False)["detail"]
             nats.start()
             eventually(lambda: client.get("/api/v1/queues").status_code == 200, "the broker is back")
-            assert next_event(told, "server.status", ok=True)["part"] == "broker"
+            assert next_event(told, "server.status", ok=True, part="broker")
 
 
 def test_a_database_that_is_away_is_503_and_never_an_empty_list(broker: str, tmp_path: Path) -> None:
@@ -209,3 +214,32 @@ def test_a_served_page_does_not_depend_on_its_prefix(broker: str, tmp_path: Path
         with httpx.Client(base_url=other.url.removesuffix("/naq"), trust_env=False) as client:
             made = client.post("/api/v1/jobs", json={"task": "x.y"})  # the proxy has taken the prefix away
             assert made.headers["Location"].startswith("/naq/api/v1/jobs/")
+
+
+def test_a_route_that_is_not_to_be_used_any_more_says_until_when_it_is_there() -> None:
+    routes = Routes("old")
+
+    @routes.add("GET", "/old", "getOld", "Old", role=None, scope="nothing",
+                deprecated=Deprecated(date(2026, 7, 1), date(2027, 1, 1)))  # fmt: skip
+    async def get_old() -> dict[str, str]:
+        return {"still": "here"}
+
+    assert get_old
+    app = make_app(Config(broker_url="memory:"), ServerConfig())
+    app.include_router(routes.router)
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://naq") as client:
+            return await client.get("/api/v1/old")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (200, {"still": "here"})
+    assert answer.headers["Deprecation"] == "@1782864000"
+    assert answer.headers["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
+    assert app.openapi()["paths"]["/api/v1/old"]["get"]["deprecated"] is True
+
+
+def test_every_event_and_topic_is_in_the_docs() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert [name for name in (*NAMES, *TOPICS) if f"`{name}`" not in page] == []

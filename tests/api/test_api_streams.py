@@ -207,3 +207,36 @@ def stall(served: Served) -> socket.socket:
     made.sendall(f"GET {EVENTS}?topics=logs:a HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
     assert made.recv(64).startswith(b"HTTP/1.1 200")
     return made
+
+
+def test_every_event_says_how_far_one_has_come_and_so_does_a_quiet_stream(broker: str, tmp_path: Path) -> None:
+    """Who watches what is not of the log, or nothing that happens, does not begin anew for that."""
+    config = Config(broker_url=broker, namespace="far")
+    with serving(config, tmp_path, sse_heartbeat=0.1, sse_replay=2) as served, served.client() as client:
+        with client.stream("GET", EVENTS, params={"topics": "queues,job:quiet"}) as answer:
+            ids = (line.removeprefix("id: ") for line in answer.iter_lines() if line.startswith("id: "))
+            begun = int(next(ids).rpartition("-")[2])
+            append(config, *(progress("other", number) for number in range(30)))
+            now = next(one for one in ids if int(one.rpartition("-")[2]) >= begun + 30)
+        with watching(client, "queues,job:quiet", **{"Last-Event-ID": now}) as stream:
+            assert next_event(stream, "hello").id == now
+            append(config, started("quiet"))
+            event = next(one for one in stream if one.name != "queue.changed")
+            assert (event.name, event["id"]) == ("job.changed", "quiet"), "no reset"
+        with watching(client, "queues,jobs,workers,overview,job:quiet") as stream:
+            append(config, started("quiet"))
+            seen = [next(stream)]
+            while seen[-1].name != "jobs.matching":
+                seen.append(next(stream))
+            assert all(event.id for event in seen)
+            places = [int(event.id.rpartition("-")[2]) for event in seen]
+            assert places == sorted(places)
+
+
+def test_who_watches_dead_letters_is_told_which_jobs_failed_for_good(served: Served, client: httpx.Client) -> None:
+    with watching(client, "dead") as stream:
+        next_event(stream, "hello")
+        client.post("/api/v1/jobs", json={"task": "shop.add", "args": [1]})
+        job_id = client.post("/api/v1/jobs", json={"task": "shop.fail", "args": ["no"]}).json()["id"]
+        told = next_event(stream, "job.changed")
+        assert (told["id"], told["patch"]["state"]) == (job_id, "failed")

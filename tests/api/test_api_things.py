@@ -201,6 +201,17 @@ def test_a_file_goes_up_and_down_in_parts_and_never_as_a_page(client: httpx.Clie
     assert client.get(url, headers={"Range": f"bytes={len(data)}-"}).json()["code"] == "range_not_satisfiable"
     assert client.put(f"/api/v1/jobs/{job_id}/artifacts/a%5Cb", content=b"x").json()["code"] == "invalid"
     assert [one["name"] for one in client.get(f"/api/v1/jobs/{job_id}/artifacts").json()["items"]] == ["réport.html"]
+    table = f"/api/v1/jobs/{job_id}/artifacts/table.json"
+    client.put(table, content=b"a,b\n" * 10_000)
+    for asked in ({}, {"Range": "bytes=4-7"}):  # what is compressed is no part of the file, nor as long as it says
+        told = client.get(table, headers={"Accept-Encoding": "gzip, br, zstd", **asked})
+        assert "Content-Encoding" not in told.headers
+        assert told.headers["Repr-Digest"].startswith("sha-256=:")
+        assert int(told.headers["Content-Length"]) == len(told.content)
+    assert told.content == b"a,b\n"
+    assert client.delete(table).json()["done"] is True
+    document = client.get("/api/v1/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert document.headers["Content-Encoding"] == "gzip"
     assert client.delete(url).json()["done"] is True
 
 
@@ -258,6 +269,22 @@ def test_what_a_job_measured_is_listed_page_by_page(broker: str, client: httpx.C
     ]  # fmt: skip
     assert "hunter2" not in str(rest)
     assert client.get("/api/v1/jobs/none/events").json()["code"] == "job_not_found"
+
+
+def test_what_the_history_keeps_and_what_another_age_would_remove(client: httpx.Client) -> None:
+    ended = enqueue(client, args=[1])
+    eventually(lambda: client.get(f"/api/v1/jobs/{ended}").json().get("finished_at"))
+    url = "/api/v1/settings/retention"
+    kept = {one["state"]: one for one in client.get(url).json()["items"]}
+    assert set(kept) == {"succeeded", "failed", "cancelled", "expired"}
+    assert (kept["failed"]["keep_s"], kept["failed"]["due"]) == (90 * 86_400, {"value": 0, "relation": "exact"})
+
+    def past() -> int:
+        items = client.get(url, params={"older_than_s": 1}).json()["items"]
+        return next(one["due"]["value"] for one in items if one["state"] == "succeeded")
+
+    assert eventually(past) >= 1
+    assert client.get(f"/api/v1/jobs/{ended}").json()["state"] == "succeeded"  # nothing was removed
 
 
 def test_events_that_are_none_are_listed_with_the_reason(broker: str, client: httpx.Client) -> None:
@@ -368,10 +395,10 @@ def test_a_client_that_does_not_keep_up_loses_the_light_first_and_then_begins_an
     client.offer(Tidings(name="queue.changed", topics=(), entity="queue", data={"n": 2}))
     for n in range(9):
         client.offer(Tidings(name=kind, topics=(), entity=f"{n}", data={}))
-    told = b"".join(client.take())
+    told = b"".join(client.take("x-1"))
     if kind == "job.progress":
         assert told.count(b"queue.changed") == 1
         assert told.count(b"job.progress") == 1
         assert b'{"n":2}' in told
     else:
-        assert told.startswith(b"event: reset")
+        assert told.startswith(b"id: x-1\nevent: reset")

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette_compress import CompressMiddleware, remove_compress_type
+from starlette_compress import remove_compress_type
 
 from naq._version import __version__
 from naq.config import Config
@@ -52,7 +52,7 @@ from naq.server.api import (
     workers,
 )
 from naq.server.api.document import complete
-from naq.server.api.middleware import Asker, Envelope
+from naq.server.api.middleware import Asker, Compressor, Envelope
 from naq.server.core import Core
 from naq.server.problems import Problem
 from naq.server.problems.answer import as_problem, render
@@ -105,7 +105,7 @@ def make_app(config: Config, server: ServerConfig) -> FastAPI:
     app.add_middleware(Asker, core=core)  # the last one added is the outermost
     # A compressor for each who watches costs hundreds of KiB, and what is told is a few hundred bytes at a time.
     remove_compress_type("text/event-stream")
-    app.add_middleware(CompressMiddleware)
+    app.add_middleware(Compressor)
     app.add_middleware(Envelope)
     complete(app)
     return app

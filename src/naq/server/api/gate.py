@@ -57,6 +57,7 @@ class GatedRoute(APIRoute):
         extra: Final[dict[str, Any]] = self.openapi_extra or {}
         role, policy, audited = extra["x-naq-role"], extra.get("x-naq-rate"), "x-naq-audit" in extra
         heeds: Final[Heeds] = extra["x-naq-scope"]
+        deprecated: Final[dict[str, str]] = extra.get("x-naq-deprecated", {})
 
         async def gated(request: Request) -> Response:
             core, identity, handle = core_of(request), request.scope["naq.identity"], handler
@@ -74,6 +75,7 @@ class GatedRoute(APIRoute):
             else:
                 response = _unless_known(request, await handle(request))
             response.headers.update(rate)
+            response.headers.update(deprecated)
             return response
 
         return gated

@@ -21,14 +21,15 @@ from naq.server.problems import wrong
 
 routes = Routes("events")
 TOPICS: Final = (
-    "overview", "attention", "jobs", "queues", "workers", "schedules", "errors", "alerts", "bulk", "job:ID", "logs:ID",
+    "overview", "attention", "jobs", "queues", "workers", "schedules", "errors", "alerts", "bulk", "dead",
+    "job:ID", "logs:ID",
 )  # fmt: skip
 _TOPIC: Final = re.compile(
-    r"overview|attention|jobs|queues|workers|schedules|errors|alerts|bulk|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII
+    r"overview|attention|jobs|queues|workers|schedules|errors|alerts|bulk|dead|(job|logs):[A-Za-z0-9_-]{1,64}", re.ASCII
 )
 EventId = Annotated[str, Query(max_length=64)]
 
-_OF_SOME: Final = frozenset({"jobs", "queues"})  # topics of which everybody is told what is of their queues
+_OF_SOME: Final = frozenset({"jobs", "queues", "dead"})  # topics of which everybody is told what is of their queues
 
 
 class StreamItem(Model):

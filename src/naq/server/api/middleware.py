@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette_compress import CompressMiddleware
 
 from naq import logs
 from naq._version import __version__
@@ -95,6 +96,18 @@ class Envelope:
             route = getattr(scope.get("route"), "path", "none")  # "none": what none answers is told apart by nobody
             scope["app"].state.core.tally.request(scope["method"], route, status, took)
             log.debug("%s %s %s %d %.1f ms", request_id, scope["method"], scope["path"], status, took * 1000)
+
+
+class Compressor:
+    """Answers as small as their asker takes them; files are as they are, which their ranges and digests are of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._compressed = app, CompressMiddleware(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        is_file = scope["type"] == "http" and _STREAMED.fullmatch(scope["path"]) is not None
+        await (self._app if is_file else self._compressed)(scope, receive, send)
 
 
 class Asker:

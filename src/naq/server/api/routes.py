@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from typing import Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter
+from msgspec import Struct
 
 from naq.server.access.rates import Policy
 from naq.server.access.roles import Role
@@ -26,6 +29,18 @@ WRITES: Final = ("body_too_large", "wrong_content_type", "key_in_use", "key_reus
 BROKER: Final = ("broker_unavailable", "broker_full")
 
 
+class Deprecated(Struct, frozen=True):
+    """That a route is not to be used any more `since` a day, and is gone after another, half a year later at least."""
+
+    since: date
+    until: date
+
+    def headers(self) -> dict[str, str]:
+        """As RFC 9745 and RFC 8594 have them."""
+        begun, ends = (datetime.combine(day, time(), UTC) for day in (self.since, self.until))
+        return {"Deprecation": f"@{int(begun.timestamp())}", "Sunset": format_datetime(ends, usegmt=True)}
+
+
 class Routes:
     """The routes of one noun."""
 
@@ -43,6 +58,7 @@ class Routes:
         scope: Heeds = "cluster",
         problems: Sequence[str] = (),
         policy: Policy | None = None,
+        deprecated: Deprecated | None = None,
         status: int = 200,
         **options: Any,
     ) -> Callable[[F], F]:
@@ -57,6 +73,7 @@ class Routes:
             scope: how it heeds the queues of a token that is for some.
             problems: codes that it may answer beside those of `ALWAYS` and, for changes, `WRITES`.
             policy: the rate that it also counts for.
+            deprecated: since when it is not to be used any more, and until when it is there.
             status: of success.
             options: as FastAPI has them.
         """
@@ -71,6 +88,9 @@ class Routes:
                 extra["x-naq-audit"] = True
             if policy is not None:
                 extra["x-naq-rate"] = policy
+            if deprecated is not None:
+                extra["x-naq-deprecated"] = deprecated.headers()
+                options["deprecated"] = True
             self.router.add_api_route(
                 path,
                 function,

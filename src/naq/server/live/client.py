@@ -25,7 +25,7 @@ class Client:
         self._queues: Final = queues
         self.lagging = False
         self.reason = ""
-        self.last = ""  # the id of what it was told last
+        self.last = ""  # the id up to which it was told everything
         self._matching = matching
         self._told: dict[str, int] = {} if matching is None else dict(matching.states)
         self._most = most
@@ -66,22 +66,21 @@ class Client:
         self.reason = self.reason or reason
         self.woken.set()
 
-    def take(self) -> list[bytes]:
-        """What there is to tell now."""
+    def take(self, head: str) -> list[bytes]:
+        """What there is to tell now; `head` is the id of the end of the log: whatever it has for us, waits here."""
         self.woken.clear()
         if self.lagging:
-            self.lagging = False
+            self.lagging, self.last = False, head
             data = {"reason": "slow", "detail": "events were dropped: read again what is shown"}
-            return [Tidings(name="reset", topics=(), data=data).wire()]
-        told = list(self._waiting.values())
+            return [Tidings(name="reset", topics=(), data=data).wire(head)]
+        found: list[bytes] = []
+        for one in self._waiting.values():
+            self.last = one.id or self.last
+            found.append(one.wire(self.last))
         self._waiting.clear()
-        found = [one.wire() for one in told]
-        for one in reversed(told):
-            if one.id:
-                self.last = one.id
-                break
         if (new := self._new()) is not None:
-            found.append(new.wire())
+            found.append(new.wire(self.last))
+        self.last = head
         return found
 
     def _new(self) -> Tidings | None:

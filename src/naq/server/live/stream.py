@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from naq import clock
 from naq._version import __version__
 from naq.server.access.roles import Identity
 from naq.server.live.client import Client
-from naq.server.live.tidings import Tidings, comment
+from naq.server.live.tidings import Tidings, alive
 from naq.server.problems import Problem
 
 if TYPE_CHECKING:
@@ -57,22 +58,20 @@ class EventStream(Response):
         settings, client = self._core.settings, self._client
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
+            client.last = self._last or self._core.hub.head_id
             await self._send(send, [f"retry: {RETRY}\n\n".encode(), self._hello(), *await self._missed()])
             quiet = clock.monotonic()
             while not (reason := client.reason or await self._lapsed()):
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(settings.sse_heartbeat):
                         await client.woken.wait()
-                except TimeoutError:
-                    await self._send(send, [comment("alive")])
-                    quiet = clock.monotonic()
-                    continue
-                if (parts := client.take()) or clock.monotonic() - quiet > settings.sse_heartbeat:
-                    await self._send(send, parts or [comment("alive")])
+                parts = client.take(self._core.hub.head_id)
+                if parts or clock.monotonic() - quiet >= settings.sse_heartbeat:
+                    await self._send(send, parts or [alive(client.last)])
                     quiet = clock.monotonic()
                 if not client.reason:
                     await asyncio.sleep(settings.sse_step)  # what comes meanwhile is merged
-            await self._send(send, [Tidings(name="bye", topics=(), data={"reason": reason}).wire()])
+            await self._send(send, [Tidings(name="bye", topics=(), data={"reason": reason}).wire(client.last)])
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return True
         except TimeoutError:  # there is nobody to say bye to

@@ -47,15 +47,14 @@ class Tidings(Struct, frozen=True, kw_only=True):
     about: dict[str, Any] | None = None
     queue: str = ""
 
-    def wire(self) -> bytes:
-        """As an event of a stream."""
-        head = f"id: {self.id}\n" if self.id else ""
-        return f"{head}event: {self.name}\ndata: ".encode() + _encode(self.data) + b"\n\n"
+    def wire(self, last: str = "") -> bytes:
+        """As an event of a stream; one that is not of the log has the id of what was told `last`."""
+        return f"id: {self.id or last}\nevent: {self.name}\ndata: ".encode() + _encode(self.data) + b"\n\n"
 
 
-def comment(text: str) -> bytes:
-    """A line that clients ignore, and proxies count as life."""
-    return f": {text}\n\n".encode()
+def alive(last: str) -> bytes:
+    """A comment, which proxies count as life, and how far the client has come; no event."""
+    return f": alive\nid: {last}\n\n".encode()
 
 
 def of_event(config: Config, event: Event, place: str) -> Tidings | None:  # noqa: PLR0911 - one a kind
@@ -101,7 +100,8 @@ def of_event(config: Config, event: Event, place: str) -> Tidings | None:  # noq
 def _changed(job: str, place: str, run: int, attempt: int, step: int, common: dict[str, Any],
              patch: dict[str, Any]) -> Tidings:  # fmt: skip
     data = common | {"v": [run, attempt, step], "patch": patch}
+    failed = ("dead",) if patch["state"] == "failed" else ()
     return Tidings(
-        name="job.changed", topics=(f"job:{job}", "jobs"), entity=f"job {job}", data=data, id=place,
+        name="job.changed", topics=(f"job:{job}", "jobs", *failed), entity=f"job {job}", data=data, id=place,
         about=patch | {"id": job}, queue=patch["queue"],
     )  # fmt: skip
