@@ -308,6 +308,17 @@ def test_rules_are_there_from_the_start(client: httpx.Client) -> None:
     assert {one["kind"] for one in names.values()} <= kinds
 
 
+def test_memory_of_workers_and_the_disk_are_watched(client: httpx.Client) -> None:
+    make_rule(client, "heavy", "worker_memory", 1_000_000)
+    make_rule(client, "full", "storage", 0, target="disk")
+    heavy, full = incident(client, "heavy", "open"), incident(client, "full", "open")
+    assert (heavy["unit"], heavy["page"]) == ("bytes", f"/workers/{heavy['subject']}")
+    assert " MiB (more than 976.6 KiB is bad)" in heavy["text"]
+    assert (full["subject"], full["page"], 0 < full["value"] < 1) == ("disk", "/settings", True)
+    for rule in ("heavy", "full"):
+        client.delete(f"/api/v1/alerts/rules/{rule}", headers={"If-Match": "*"})
+
+
 def test_a_deploy_is_marked_and_incidents_stand_beside_it(client: httpx.Client) -> None:
     deploy = {"version": "1.4.2", "title": "prices  in cents", "url": "https://git.example.org/shop/1.4.2"}
     made = client.post("/api/v1/marks", json=deploy, headers={"Idempotency-Key": "deploy-1.4.2"})

@@ -31,7 +31,7 @@ def broker() -> Generator[str]:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def served(request: pytest.FixtureRequest, broker: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     dialect = str(request.param)
-    app = Naq("overview", broker_url=broker, namespace=f"o-{dialect}")
+    app = Naq("overview", broker_url=broker, namespace=f"o-{dialect}", code_version="7.1")
 
     def fail() -> None:
         raise ValueError("no")
@@ -106,6 +106,15 @@ def test_what_needs_a_person_is_said_with_what_to_do_and_put_aside(client: httpx
     for queue in ("alone", "held"):
         client.post(f"/api/v1/queues/{queue}/purge")
     assert key not in lines(client), "what is over is not shown"
+
+
+def test_the_version_that_workers_run_is_marked_by_itself(client: httpx.Client) -> None:
+    def marked() -> list[dict[str, Any]]:
+        found = client.get("/api/v1/marks", params={"kind": "deploy"}).json()["items"]
+        return [one for one in found if one["version"] == "7.1"]
+
+    [mark] = eventually(marked)
+    assert (mark["title"], mark["by"]) == ("7.1", "naq")
 
 
 def test_who_watches_is_told_what_needs_a_person(client: httpx.Client) -> None:
