@@ -9,31 +9,15 @@ from typing import Any
 import pytest
 from memory_harness import CONFIG, SetTime
 from msgspec.structs import replace
+from mutant import Mutant
+from mutants_beside import BESIDE
 
 from naq import clock
-from naq.backends.base import CancelResult, Claim, EnqueueResult, Event, Extended, Settled, Signal
-from naq.backends.memory import MemoryBackend, connect, forget
-from naq.backends.values import Standing, Storage
-from naq.config import Config
+from naq.backends.base import CancelResult, Claim, EnqueueResult, Extended, Settled
+from naq.backends.memory import forget
 from naq.job import JobRecord, JobSpec
 from naq.testing import conformance
 from naq.testing.clock import FakeClock
-
-
-class Mutant(MemoryBackend):
-    """A memory backend with one fault."""
-
-    @classmethod
-    def connect(cls, config: Config) -> Mutant:
-        """An instance on the shared store, of this class."""
-        healthy = connect(config)
-        assert isinstance(healthy, MemoryBackend)
-        return cls(config, healthy._store)  # pyright: ignore[reportPrivateUsage]
-
-
-class CountsNoBytes(Mutant):
-    async def storage(self) -> list[Storage]:
-        return [replace(one, used=0) for one in await super().storage()]
 
 
 class LosesWhatIsReleased(Mutant):
@@ -207,46 +191,6 @@ class ForgetsWhatWasEdited(Mutant):
         return await super().requeue(job_id)
 
 
-class KnowsEveryCursor(Mutant):
-    """Takes any cursor for one of its log's, so that whoever follows a log that was cut back waits for ever."""
-
-    async def standing(self, after: str | None) -> Standing:
-        return replace(await super().standing(None), ahead=0, known=True)
-
-
-class RepeatsEvents(Mutant):
-    async def read(
-        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
-    ) -> list[tuple[str, Event]]:
-        before = after and str(max(0, int(after) - 1))
-        return await super().read(after=before, limit=limit, wait=wait, kind=kind)
-
-
-class HasTwoLeaders(Mutant):
-    async def lead(self, name: str, holder: str, *, ttl: float) -> float | None:
-        return clock.monotonic() + ttl
-
-
-class MakesSignalsUp(Mutant):
-    async def send(self, signal: Signal) -> None:
-        await super().send(signal)
-        await super().send(signal)
-
-
-class ComparesNothing(Mutant):
-    async def put(
-        self, kind: str, key: str, value: bytes, *, expect: int | None = None, ttl: float | None = None
-    ) -> int | None:
-        return await super().put(kind, key, value, ttl=ttl)
-
-
-class KeepsEntriesForEver(Mutant):
-    async def put(
-        self, kind: str, key: str, value: bytes, *, expect: int | None = None, ttl: float | None = None
-    ) -> int | None:
-        return await super().put(kind, key, value, expect=expect)
-
-
 class MakesAnotherOfTheKey(Mutant):
     async def enqueue(self, jobs: Sequence[JobSpec], *, timeout: float | None = None) -> list[EnqueueResult]:
         return await super().enqueue([replace(job, key="") for job in jobs])
@@ -293,45 +237,20 @@ class TakesFailedParentsForNone(Mutant):
         return {job_id: record for job_id, record in found.items() if record.state == "succeeded"}
 
 
-class ShowsOnePage(Mutant):
-    async def unfinished(
-        self, *, queue: str | None = None, blocked: bool = False, after: str | None = None, limit: int = 1000
-    ) -> list[tuple[str, JobSpec]]:
-        page = await super().unfinished(queue=queue, blocked=blocked, after=after, limit=limit)
-        return page if after is None else []
-
-
-class ReadsEveryKind(Mutant):
-    async def read(
-        self, *, after: str | None = None, limit: int = 1000, wait: float = 0.0, kind: str | None = None
-    ) -> list[tuple[str, Event]]:
-        return await super().read(after=after, limit=limit, wait=wait)
-
-
-class FollowsEverybody(Mutant):
-    async def follow(
-        self,
-        job_id: str,
-        *,
-        kinds: Collection[str] = (),
-        after: str | None = None,
-        limit: int = 1000,
-        wait: float = 0.0,
-    ) -> list[tuple[str, Event]]:
-        return await super().read(after=after, limit=limit, wait=wait)
-
-
-class KeepsTheFirstForTheNewest(Mutant):
-    async def newest(self, job_id: str, kind: str) -> tuple[str, Event] | None:
-        found = await super().follow(job_id, kinds=(kind,), limit=1)
-        return found[0] if found else None
-
-
 class ForgetsHowOftenItWasClaimed(Mutant):
     async def release(self, claim: Claim, *, delay: float = 0.0, reason: str = "") -> None:
         await super().release(claim, delay=delay, reason=reason)
         if (entry := self._store.jobs.get(claim.job.id)) is not None:
             entry.spec = replace(entry.spec, claims=0)
+
+
+class ForgetsTheCall(Mutant):
+    async def cancel(self, job_id: str) -> CancelResult:
+        done = await super().cancel(job_id)
+        record = self._store.records.get(job_id)
+        assert record is not None
+        self._store.records.put(replace(record, arguments=None), 60.0)
+        return done
 
 
 CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
@@ -356,6 +275,7 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (ReversesBatches, conformance.TestEnqueue.test_a_large_batch_is_stored_in_order),
     (StoresPartOfABatch, conformance.TestRefused.test_a_payload_that_is_too_large),
     (CancelsInWordsOnly, conformance.TestCancelWaiting.test_queued),
+    (ForgetsTheCall, conformance.TestCancelWaiting.test_its_arguments_are_in_its_record),
     (ForgetsCancelMarks, conformance.TestCancelRunning.test_the_next_holder_is_told),
     (LeavesTimersBehind, conformance.TestRunNow.test_a_scheduled_job),
     (LetsEverybodyWin, conformance.TestRunNow.test_one_of_many_wins),
@@ -365,25 +285,15 @@ CASES: list[tuple[type[Mutant], Callable[..., None]]] = [
     (ReplacesNothing, conformance.TestReplace.test_a_scheduled_job),
     (CannotPause, conformance.TestPause.test_nothing_is_handed_out),
     (HasNoLimits, conformance.TestLimit.test_it_holds_over_all_instances),
-    (CountsNoBytes, conformance.TestStorage.test_what_is_stored_is_counted),
     (AnswersWithTheFirstRun, conformance.TestRequeue.test_it_is_seen_as_waiting),
     (RunsTheSameRunAgain, conformance.TestRequeue.test_a_new_run),
     (ForgetsWhatWasEdited, conformance.TestRequeue.test_edited),
-    (RepeatsEvents, conformance.TestEvents.test_a_cursor_resumes),
-    (KnowsEveryCursor, conformance.TestEvents.test_where_a_cursor_stands),
-    (FollowsEverybody, conformance.TestFollow.test_one_job),
-    (KeepsTheFirstForTheNewest, conformance.TestFollow.test_the_newest),
     (ForgetsHowOftenItWasClaimed, conformance.TestRelease.test_claims_are_counted_on),
-    (HasTwoLeaders, conformance.TestLeadership.test_one_leads),
-    (ComparesNothing, conformance.TestEntries.test_counting_together),
-    (KeepsEntriesForEver, conformance.TestEntries.test_what_runs_out),
     (LetsEverybodyUnblock, conformance.TestUnblock.test_one_of_many_wins),
     (ForgetsWhenToRun, conformance.TestUnblock.test_a_time_of_its_own),
     (HandsOutBlockedJobs, conformance.TestUnblock.test_it_waits_until_it_is_let_go),
     (TakesFailedParentsForNone, conformance.TestFinals.test_ended_and_unfinished),
-    (ShowsOnePage, conformance.TestUnfinished.test_all_in_pages),
-    (ReadsEveryKind, conformance.TestEvents.test_of_one_kind),
-    (MakesSignalsUp, conformance.TestSignals.test_what_is_heard_was_sent),
+    *BESIDE,
 ]
 
 
