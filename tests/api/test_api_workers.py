@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from api_tools import DEADLINE, Served, eventually, serving, working
 
 from naq import Naq
+from naq.backends import from_url
+from naq.backends.base import Running, WorkerInfo
 from naq.config import Config
 from naq.context import current_context
+from naq.testing.clock import FakeClock
 from naq.worker import Worker
 
 GATE = threading.Event()
@@ -114,3 +118,23 @@ def test_slots_are_told_and_those_who_have_gone_are_remembered(apart: tuple[Serv
     gone = client.get("/api/v1/workers", params={"gone_s": 600}).json()["items"]
     assert {one["id"]: one["state"] for one in gone} == {worker.id: "running", second.id: "gone"}
     assert [one["id"] for one in client.get("/api/v1/workers").json()["items"]] == [worker.id]
+
+
+def test_who_watches_workers_is_not_told_that_time_passes() -> None:
+    from naq.server.live.polling import look_at_workers
+
+    async def test() -> None:
+        backend = from_url(Config(broker_url="memory:watched-workers"))
+        await backend.open()
+        try:
+            info = WorkerInfo(id="w", queues=["q"], started_at=1.0, jobs=[Running("j", "t", 2.0)])
+            await backend.register(info, ttl=600)
+            with FakeClock(1000.0) as time:
+                first = await look_at_workers(backend)
+                time.advance(10)
+                assert await look_at_workers(backend) == first
+            assert first["w"]["jobs"] == [{"id": "j", "task": "t", "started_at": "1970-01-01T00:00:02.000000Z"}]
+        finally:
+            await backend.close()
+
+    asyncio.run(test())

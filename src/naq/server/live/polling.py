@@ -124,13 +124,11 @@ async def _queues(backend: Backend) -> Things:
     return {one.queue: msgspec.structs.asdict(one) for one in await backend.stats()}
 
 
-async def _workers(backend: Backend) -> Things:
+async def look_at_workers(backend: Backend) -> Things:
+    """Those that run now, without what tells nothing new."""
     from naq.server.api.workers import WorkerView
 
-    return {
-        one.id: WorkerView.of(one).model_dump(mode="json", exclude={"seen_at", "tasks"})
-        for one in await backend.workers()
-    }
+    return {one.id: WorkerView.of(one).model_dump(mode="json", exclude=_NO_NEWS) for one in await backend.workers()}
 
 
 async def _schedules(backend: Backend) -> Things:
@@ -149,9 +147,11 @@ async def _overview(backend: Backend) -> Things:
     return {"overview": {**counts, "slots": slots, "workers": len(workers), "paused": paused, "unserved": unserved}}
 
 
+#: Of a worker: what differs at every look, and what never does.
+_NO_NEWS: Final[Any] = {"seen_at": True, "tasks": True, "facts": True, "jobs": {"__all__": {"elapsed_ms"}}}
 _LOOKS: Final[dict[str, tuple[Name, Look]]] = {
     "queues": ("queue.changed", _with_broker(_queues)),
-    "workers": ("worker.changed", _with_broker(_workers)),
+    "workers": ("worker.changed", _with_broker(look_at_workers)),
     "schedules": ("schedule.changed", _with_broker(_schedules)),
     "overview": ("overview.tick", _with_broker(_overview)),
     "attention": ("attention.changed", _attention),
