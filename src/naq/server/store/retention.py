@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
-from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq import clock
@@ -141,8 +141,6 @@ async def prune(
 
 async def preview(store: Store, kept: Retention, *, cap: int = 10_000) -> Pruned:
     """How many jobs `prune` would remove, each reason counted up to `cap`."""
-    from sqlalchemy import func
-
     found = Pruned()
     due = await _due(store, kept, clock.now())
     async with store.reading() as connection:
@@ -152,20 +150,28 @@ async def preview(store: Store, kept: Retention, *, cap: int = 10_000) -> Pruned
     return found
 
 
+async def count_due(connection: AsyncConnection, ages: Mapping[str, float], *, cap: int) -> dict[str, int]:
+    """How many jobs of each final state are older than its age in seconds, each counted up to `cap`."""
+    now = clock.now()
+    found: dict[str, int] = {}
+    for state, age in ages.items():
+        some = select(jobs.c.id).where(_is_due(state, now - age)).limit(cap).subquery("some")
+        found[state] = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
+    return found
+
+
+def _is_due(state: str, before: float) -> ColumnElement[bool]:
+    """It ended as `state` before then (UNIX seconds)."""
+    # A job ends after it was made: what was made later than that is not due, and the index has nothing but that.
+    return and_(jobs.c.state == state, jobs.c.created_at < micros(before), jobs.c.finished_at < micros(before))
+
+
 async def _due(
     store: Store, kept: Retention, now: float
 ) -> Sequence[tuple[ColumnElement[bool], Sequence[ColumnElement[Any]]]]:
     """Which jobs are to go, and in which order an index has them."""
     made = (jobs.c.created_at, jobs.c.id)
-    # A job ends after it was made: what was made later than that is not due, and the index has nothing but that.
-    due = [
-        (
-            and_(jobs.c.state == state, jobs.c.created_at < micros(now - age), jobs.c.finished_at < micros(now - age)),
-            made,
-        )
-        for state, age in kept.ages.items()
-        if state in FINAL_STATES
-    ]
+    due = [(_is_due(state, now - age), made) for state, age in kept.ages.items() if state in FINAL_STATES]
     due.append(
         (and_(jobs.c.state == "running", jobs.c.rank == 0, jobs.c.created_at < micros(now - kept.orphans)), made)
     )
