@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 from msgspec import Struct
@@ -89,37 +91,52 @@ class Changes:
             sums.wait_us += wait_us
             self._spread[minute, task, queue, "wait", bucket_of(wait_us)] += 1
 
-    @property
+    @cached_property
     def rollups(self) -> dict[tuple[int, str, str, int, str], Sums]:
-        """What was counted, by step, scope, name, beginning of the step, and what it is."""
+        """What was counted, by step, scope, name, beginning of the step, and what it is; made once all is counted."""
         found: dict[tuple[int, str, str, int, str], Sums] = {}
         level: dict[tuple[str, str, int, str], Sums] = {}
         for (minute, what, task, queue), sums in self._sums.items():
             for scope, name in _scopes(task, queue):
                 level.setdefault((scope, name, minute, what), Sums()).add(sums)
-        for step in self.steps:  # each from the one before: of a batch, that is a few steps of each
-            longer: dict[tuple[str, str, int, str], Sums] = {}
-            for (scope, name, at, what), sums in level.items():
-                longer.setdefault((scope, name, at - at % (step * MICRO), what), Sums()).add(sums)
-            found |= {(step, *key): sums for key, sums in longer.items()}
-            level = longer
+        for step, begins, merge in self._longer({at for *_, at, _ in level}):
+            if merge:
+                finer, level = level, dict[tuple[str, str, int, str], Sums]()
+                for (scope, name, at, what), sums in finer.items():
+                    level.setdefault((scope, name, begins[at], what), Sums()).add(sums)
+            else:
+                level = {(scope, name, begins[at], what): sums for (scope, name, at, what), sums in level.items()}
+            found |= {(step, *key): sums for key, sums in level.items()}
         return found
 
-    @property
+    @cached_property
     def durations(self) -> dict[tuple[int, str, str, int, str, int], int]:
-        """How long it took and waited, by step, scope, name, beginning of the step, measure, and bucket."""
+        """How long it took and waited, by step, scope, name, beginning of the step, measure, and bucket; as above."""
         found: dict[tuple[int, str, str, int, str, int], int] = {}
-        level: Counter[tuple[str, str, int, str, int]] = Counter()
+        level: dict[tuple[str, str, int, str, int], int] = {}
         for (minute, task, queue, measure, bucket), count in self._spread.items():
             for scope, name in _scopes(task, queue):
-                level[scope, name, minute, measure, bucket] += count
-        for step in self.steps:
-            longer: Counter[tuple[str, str, int, str, int]] = Counter()
-            for (scope, name, at, measure, bucket), count in level.items():
-                longer[scope, name, at - at % (step * MICRO), measure, bucket] += count
-            found |= {(step, *key): count for key, count in longer.items()}
-            level = longer
+                key = (scope, name, minute, measure, bucket)
+                level[key] = level.get(key, 0) + count
+        for step, begins, merge in self._longer({key[2] for key in level}):
+            finer, level = level, dict[tuple[str, str, int, str, int], int]()
+            if merge:
+                for (scope, name, at, measure, bucket), count in finer.items():
+                    key = (scope, name, begins[at], measure, bucket)
+                    level[key] = level.get(key, 0) + count
+            else:
+                level = {
+                    (s, n, begins[at], measure, bucket): count for (s, n, at, measure, bucket), count in finer.items()
+                }
+            found |= {(step, *key): count for key, count in level.items()}
         return found
+
+    def _longer(self, ats: set[int]) -> Iterator[tuple[int, dict[int, int], bool]]:
+        """Each step, where what began at `ats` by the step before begins, and whether some of it begins as one."""
+        for step in self.steps:
+            begins = {at: at - at % (step * MICRO) for at in ats}
+            ats = set(begins.values())
+            yield step, begins, len(ats) < len(begins)
 
     def saw_task(self, task: str, queue: str, at: int) -> None:
         """There was a job of `task`."""
