@@ -201,6 +201,42 @@ def test_a_stream_tells_nothing_of_other_queues(ground: Ground, scoped: httpx.Cl
         assert {one["id"] for one in seen if "id" in one} == {"mine"}
 
 
+def test_viewers_see_no_arguments_where_the_settings_say_so(ground: Ground, tmp_path: Path) -> None:
+    ended, failed, waiting = ground.ids["theirs"]
+    config = ground.served.core.config
+    settings: dict[str, Any] = {"auth": "tokens", "database": ground.served.core.settings.database}
+    with (
+        serving(config, tmp_path, viewer_arguments=False, **settings) as served,
+        served.client(served.token("operator")) as operator,
+        served.client(served.token("viewer")) as viewer,
+    ):
+        for job_id in (ended, failed, waiting):
+            url = f"/api/v1/jobs/{job_id}"
+            known = eventually(lambda url=url: (found := operator.get(url).json()).get("args") and found)
+            assert known["args"] == [MARK]
+            shown = viewer.get(url).json()
+            assert (shown["args"], shown["state"]) == (["[hidden]"], known["state"])
+
+        def listed() -> set[str]:
+            return {one["id"] for one in viewer.get("/api/v1/jobs").json()["items"]}
+
+        eventually(lambda: {ended, failed, waiting} <= listed(), "the history has them all")
+        assert operator.get(f"/api/v1/jobs/{ended}/result").json()["result"] == MARK
+        paths = [
+            f"jobs/{ended}/result", f"jobs/{waiting}/waiting", "jobs?filter=-state:failed",
+            "jobs?filter=-state:failed&include=args,result", "jobs/export?filter=-state:failed",
+            f"jobs/{ended}/related", f"jobs/{ended}/tree", "jobs/suggest?q=args.",
+        ]  # fmt: skip
+        for path in paths:
+            answer = viewer.get(f"/api/v1/{path}")
+            assert answer.status_code == 200, (path, answer.text)
+            assert MARK not in answer.text, path
+        for text in ("args:secret", "args.0:their*", "result:secret", "-args.0:x", "args.0:>1"):
+            refused = viewer.get("/api/v1/jobs", params={"filter": text})
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), text
+            assert operator.get("/api/v1/jobs", params={"filter": text}).status_code == 200, text
+
+
 def test_a_token_for_queues_is_made_and_shown(ground: Ground) -> None:
     made = ground.boss.post(
         "/api/v1/tokens", json={"name": "team", "role": "operator", "queues": ["mail", "mine"]}

@@ -150,6 +150,7 @@ SERVER_KINDS: Final[dict[str, tuple[Kind, str]]] = {
         _list("names or paths such as 'password' or 'args.0.card', as a list or separated by commas", bool),
         "names (any depth) and paths of arguments and results that nobody is shown",
     ),
+    "viewer_arguments": (_BOOL, "whether viewers see arguments and results, and may filter by them"),
     "max_body": (_BYTES, "bytes of a JSON body; as `max_payload`, since a job is the largest thing that is sent"),
     "page_size": (_whole(1, 200), "rows of a page where none is asked for; what a screen shows"),
     "page_limit": (_whole(1, 1000), "rows of a page at most; more costs more than the next request"),
@@ -235,6 +236,7 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     user_header: str = "X-Forwarded-User"
     role_header: str = "X-Forwarded-Role"
     redact: tuple[str, ...] = ("password", "passwd", "secret", "token", "api_key", "authorization", "credit_card")
+    viewer_arguments: bool = True
     max_body: int = 1_048_576
     page_size: int = 50
     page_limit: int = 200

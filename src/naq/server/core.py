@@ -20,7 +20,7 @@ from naq.job import new_id
 from naq.server.access import idempotency, tokens
 from naq.server.access.identify import Identifier
 from naq.server.access.rates import Rates
-from naq.server.access.redact import Redactor
+from naq.server.access.redact import Curtain, Redactor, curtained
 from naq.server.alerts.watch import Watch
 from naq.server.breaker import Breaker
 from naq.server.bulk.runner import Runner
@@ -69,7 +69,8 @@ class Core:
         }
         self.broker: Final = Breaker("broker", **how)
         self.database: Final = Breaker("database", **how)
-        self.redact: Final = Redactor(settings.redact)
+        self._redact: Final = Redactor(settings.redact)
+        self._curtain: Final = Curtain(settings.redact)
         self.rates: Final = Rates(settings)
         self.tally: Final = Tally()
         self.identifier: Final = Identifier(self)
@@ -87,6 +88,11 @@ class Core:
     def _tell(self, breaker: Breaker) -> None:
         for tell in self.told:
             tell(breaker)
+
+    @property
+    def redact(self) -> Redactor:
+        """What hides that which who asks now must not see."""
+        return self._curtain if curtained.get() else self._redact
 
     @property
     def signer(self) -> Signer:
@@ -258,4 +264,4 @@ class Core:
     def _hide(self, _task: str, what: str, text: str) -> str:
         """What may be stored of arguments (their object) and of a result."""
         path = () if what == "args" else (what,)
-        return self.redact.hide(text, *path)
+        return self._redact.hide(text, *path)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import msgspec
 
 HIDDEN: Final = "[hidden]"
+#: Whether who asks now is shown no arguments and results at all (`Curtain`); set for each request.
+curtained: Final[ContextVar[bool]] = ContextVar("naq_server_curtained", default=False)
 _ESCAPED: Final = re.compile(r'["\\/\x00-\x1f]')  # what JSON may write otherwise, but for \\u
 
 
@@ -51,6 +54,20 @@ class Redactor:
             listed = cast("list[Any]", value)
             return [self(item, *path, str(number)) for number, item in enumerate(listed)]
         return value
+
+
+class Curtain(Redactor):
+    """Hides all arguments and results: of arguments it shows how many there are, and what they are called."""
+
+    def __call__(self, value: Any, *path: str) -> Any:
+        """See `Redactor`."""
+        if value is None or not path or path[0] not in {"args", "kwargs", "result"}:
+            return super().__call__(value, *path)
+        if path == ("args",) and isinstance(value, list):
+            return [HIDDEN for _ in cast("list[Any]", value)]
+        if path == ("kwargs",) and isinstance(value, dict):
+            return dict.fromkeys(cast("dict[str, Any]", value), HIDDEN)
+        return HIDDEN
 
 
 def _fits(rule: tuple[str, ...], path: tuple[str, ...]) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request
 
+from naq.server.access.redact import curtained
 from naq.server.api.gate import asked_filter, core_of
 from naq.server.api.job_views import ms, parsed
 from naq.server.api.jobs import FilterText
@@ -110,6 +111,8 @@ async def suggest_filter(
 ) -> Suggestions:
     """Keys, and values that the history knows, for the last term of `q`."""
     core = core_of(request)
+    if curtained.get() and "args." in q:
+        return Suggestions(at=len(q), items=[])
     async with core.reading() as connection:
         at_, items = await suggest(connection, q, most=TOP)
     return Suggestions(at=at_, items=items)

@@ -13,12 +13,14 @@ from fastapi.routing import APIRoute
 from naq.config.suggest import hint
 from naq.job import new_id
 from naq.server.access import audit, idempotency
+from naq.server.access.redact import curtained
 from naq.server.access.roles import Identity, check
 from naq.server.access.scope import Heeds, check_path, narrowed, refusal
 from naq.server.core import Core
 from naq.server.filters import Filter
 from naq.server.problems import Problem, wrong
 from naq.server.problems.answer import as_problem
+from naq.server.store.conditions import looks_inside
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: Their answers hold secrets, which are kept nowhere: done again, they are done again.
@@ -91,9 +93,13 @@ def asked_filter(request: Request, text: str, *, pointer: str = "/query/filter")
     """The filter `text`, which fits only what who asks may see.
 
     Raises:
-        Problem: ``invalid_filter``.
+        Problem: ``invalid_filter``; ``forbidden`` where it asks for arguments that nobody may see.
     """
-    return narrowed(scope_of(request), text, most=core_of(request).settings.filter_terms, pointer=pointer)
+    wanted = narrowed(scope_of(request), text, most=core_of(request).settings.filter_terms, pointer=pointer)
+    if curtained.get() and any(map(looks_inside, wanted.conditions)):
+        raise Problem("forbidden", "viewers are shown no arguments and results here, and cannot filter by them",
+                      params={"role": "viewer", "needs": "operator"})  # fmt: skip
+    return wanted
 
 
 def _scoped(core: Core, identity: Identity, heeds: Heeds, handler: Handler) -> Handler:

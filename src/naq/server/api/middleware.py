@@ -17,6 +17,7 @@ from naq import logs
 from naq._version import __version__
 from naq.codec.headers import TRACEPARENT, read_trace, set_trace, trace_id
 from naq.job import new_id
+from naq.server.access.redact import curtained
 from naq.server.access.roles import Identity
 from naq.server.names import REQUEST_ID
 from naq.server.problems import Problem
@@ -130,6 +131,7 @@ class Asker:
         request = Request(scope)
         # By the address first: who guesses tokens is counted too.
         identity = scope["naq.identity"] = await self._identify(request)
+        curtained.set(identity.role == "viewer" and not self._core.settings.viewer_arguments)
         left = await self._core.rates.hit("default", identity.key)
         scope["naq.headers"] = left.headers()
         if scope["method"] in _WRITES and not _STREAMED.fullmatch(scope["path"]):

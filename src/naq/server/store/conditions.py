@@ -101,6 +101,15 @@ class Every(Struct, frozen=True):
 
 
 Condition = Among | Between | Begins | Contains | Tagged | At | Than | Absent | Every
+
+
+def looks_inside(condition: Condition) -> bool:
+    """Whether it is about arguments or results."""
+    return isinstance(condition, At | Than) or (
+        isinstance(condition, Contains) and condition.field in {"args", "result"}
+    )
+
+
 Sort = Literal["created_at", "started_at", "finished_at", "duration_us"]
 
 
