@@ -108,7 +108,7 @@ def _changing(change: Change, *, moving: bool = False) -> Callable[[Doing, Seque
             else:
                 pairs.append((spec, after))
         store = doing.backend.move if moving else doing.backend.amend_many
-        found |= await _stored(store, pairs)
+        found |= await _stored(store, pairs, f"{NOT_WAITING}, or its key is taken there" if moving else NOT_WAITING)
         return [found[one] for one in ids]
 
     return all_
@@ -117,14 +117,17 @@ def _changing(change: Change, *, moving: bool = False) -> Callable[[Doing, Seque
 async def _stored(
     store: Callable[[Sequence[tuple[JobSpec, JobSpec]]], Awaitable[list[bool]]],
     pairs: Sequence[tuple[JobSpec, JobSpec]],
+    otherwise: str,
 ) -> dict[str, Outcome]:
     try:
         done = await store(pairs)
     except (ConfigurationError, PayloadTooLarge) as error:  # one of them cannot be so, and nothing was done
         if len(pairs) == 1:
             return {pairs[0][0].id: error}
-        return {job_id: outcome for pair in pairs for job_id, outcome in (await _stored(store, [pair])).items()}
-    return {seen.id: None if is_done else NOT_WAITING for (seen, _), is_done in zip(pairs, done, strict=True)}
+        return {
+            job_id: outcome for pair in pairs for job_id, outcome in (await _stored(store, [pair], otherwise)).items()
+        }
+    return {seen.id: None if is_done else otherwise for (seen, _), is_done in zip(pairs, done, strict=True)}
 
 
 def _set_priority(doing: Doing, seen: JobSpec) -> JobSpec | str:
