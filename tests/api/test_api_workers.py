@@ -60,14 +60,6 @@ def test_a_running_job_and_its_worker_are_seen_from_all_sides(apart: tuple[Serve
     listed = client.get("/api/v1/workers").json()
     assert (listed["mixed"], [one["code"] for one in listed["versions"]]) == (False, ["v7"])
 
-    stack = client.post(f"/api/v1/jobs/{job}/stack").json()
-    assert (stack["job"], stack["where"], stack["phase"]) == (job, "thread", "running")
-    own = [frame for frame in stack["frames"] if frame["own"]]
-    assert (own[-1]["function"], own[-1]["code"]) == ("held", "GATE.wait(DEADLINE)  # here")
-    both = client.post(f"{url}/stack")
-    assert [one["job"] for one in both.json()["jobs"]] == [job]
-    assert "hunter2" not in both.text
-
     def pace() -> Any:
         answer = client.get(f"/api/v1/jobs/{job}/running")
         return answer.status_code == 200 and answer.json()["progress"] and answer.json()
@@ -76,6 +68,14 @@ def test_a_running_job_and_its_worker_are_seen_from_all_sides(apart: tuple[Serve
     assert (now["progress"], now["progress_text"], now["usual"], now["is_slow"]) == (0.25, "a quarter", None, False)
     assert now["process"]["worker"] == worker.id
     assert abs(now["eta_ms"] - 3 * now["elapsed_ms"]) <= 3
+
+    stack = client.post(f"/api/v1/jobs/{job}/stack").json()
+    assert (stack["job"], stack["where"], stack["phase"]) == (job, "thread", "running")
+    own = [frame for frame in stack["frames"] if frame["own"]]
+    assert (own[-1]["function"], own[-1]["code"]) == ("held", "GATE.wait(DEADLINE)  # here")
+    both = client.post(f"{url}/stack")
+    assert [one["job"] for one in both.json()["jobs"]] == [job]
+    assert "hunter2" not in both.text
 
     def point() -> Any:
         return client.get(f"{url}/minutes").json()["items"]

@@ -28,28 +28,31 @@ def of(said: Stacks, job: str) -> Stack:
     return next(stack for stack in said.jobs if stack.job == job)
 
 
-async def deep(event: asyncio.Event) -> None:
+async def deep(event: asyncio.Event, begun: threading.Semaphore) -> None:
+    begun.release()
     await event.wait()  # here
 
 
 def test_a_coroutine_and_a_thread_are_seen_without_any_of_their_values() -> None:
     app, gate, event = make_app(**BY_SIGNAL_ONLY), threading.Event(), asyncio.Event()
+    begun = threading.Semaphore(0)
 
     @app.task(name="waits")
     async def waits(secret: str) -> None:
-        await deep(event)
+        await deep(event, begun)
         assert secret
 
     @app.task(name="sleeps")
     def sleeps(secret: str) -> None:
+        begun.release()
         gate.wait(DEADLINE)
         assert secret
 
     async def test() -> None:
         async with working(app) as worker, store(app) as backend:
             one, two = await waits.enqueue("hunter2"), await sleeps.enqueue("hunter2")
-            for job in (one, two):
-                await running_state(job)
+            for _ in range(2):
+                await until(lambda: begun.acquire(blocking=False))
             said = await stacks.ask(backend, worker.id, timeout=DEADLINE)
             assert (said.left_out, {stack.job for stack in said.jobs}) == (0, {one.id, two.id})
             waiting, sleeping = of(said, one.id), of(said, two.id)
