@@ -79,6 +79,8 @@ def test_an_end_is_taken_back_and_a_run_is_of_what_it_is_now(client: httpx.Clien
     client.patch(URL, json={"end": "2031-01-01T00:00:00Z", "repeat": 5}, headers=ANY)
     back = client.patch(URL, json={"end": None, "repeat": None, "kwargs": {"a": 40, "b": 2}}, headers=ANY).json()
     assert (back["end"], back["repeat"]) == (None, None)
+    assert [one["name"] for one in client.get("/api/v1/schedules?task=shop.add").json()["items"]] == ["edited"]
+    assert client.get("/api/v1/schedules?task=shop.none").json()["items"] == []
     run = client.post(f"{URL}/run").json()["id"]
     result = client.get(f"/api/v1/jobs/{run}/result", params={"wait": "20s"}).json()
     assert result["result"]["sum"] == 42

@@ -37,7 +37,7 @@ from naq.server.api.schedule_views import (
 )
 from naq.server.api.versions import CHANGED, IfMatch, check_version
 from naq.server.core import Core
-from naq.server.names import ScheduleName
+from naq.server.names import TASK, ScheduleName
 from naq.server.problems import Problem, wrong
 from naq.server.store.conditions import Among, JobQuery, Tagged
 from naq.server.store.queries import jobs as job_queries
@@ -51,15 +51,19 @@ _CHANGE = (*_ONE, *CHANGED)
     "GET", "/schedules", "listSchedules", "List schedules", problems=("cursor_invalid", "cursor_mismatch", *BROKER)
 )
 async def list_schedules(
-    request: Request, response: Response, limit: Limit = None, cursor: Cursor = None
+    request: Request,
+    response: Response,
+    task: Annotated[str | None, Query(pattern=TASK, description="Only those of this task.")] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Page[ScheduleView]:
     """All of them, by name."""
     core = core_of(request)
     async with core.asking() as backend:
-        found = await Acts(backend, core.config).all()
+        found = [kept for kept in await Acts(backend, core.config).all() if task in {None, kept.template.task}]
     return sliced(
-        core, request, response, found, lambda kept: show(kept, core), about="schedules", limit=limit, cursor=cursor,
-        key=lambda kept: kept.name,
+        core, request, response, found, lambda kept: show(kept, core), about=f"schedules {task}", limit=limit,
+        cursor=cursor, key=lambda kept: kept.name,
     )  # fmt: skip
 
 
