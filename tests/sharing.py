@@ -14,8 +14,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-#: What takes longest: leases that lapse at one server and at three, every operation of the API. Files of the API follow
-#: each other: those of a process share a server.
+#: What takes longest: leases that lapse at one server and at three, every operation of the API, commands, databases.
 FIRST: Final = (
     "tests/conformance/test_nats",
     "tests/api/test_api_fuzz.py",

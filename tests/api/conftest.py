@@ -1,3 +1,5 @@
+"""A broker, a worker and a server for each file: one that outlived its file would see the clocks that others set."""
+
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -14,7 +16,7 @@ from naq.config import Config
 from naq.testing.broker import bundled_server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def broker() -> Generator[str]:
     with bundled_server() as server:
         yield server.url
@@ -52,20 +54,20 @@ def make_tasks(app: Naq) -> None:
     app.task(name="shop.fail")(fail)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def app(broker: str) -> Naq:
     app = Naq("api", broker_url=broker, namespace="api")
     make_tasks(app)
     return app
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def worker(app: Naq) -> Generator[Any]:
     with working(app) as one:
         yield one
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def served(broker: str, worker: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """A server without access control, a worker that serves queue default."""
     folder: Path = tmp_path_factory.mktemp("server")
@@ -73,7 +75,7 @@ def served(broker: str, worker: Any, tmp_path_factory: pytest.TempPathFactory) -
         yield one
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def guarded(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """A server that asks for tokens."""
     folder = tmp_path_factory.mktemp("guarded")
