@@ -57,8 +57,7 @@ def test_tasks(naq: Naqs) -> None:
         3,
         "Greet somebody.",
     )
-    assert "did you mean 'hello'?" in naq("tasks", "show", "tasks:app", "helo", code=2).err
-    assert "say which app" in naq("tasks", "list", code=2).err
+    assert "did you mean 'hello'?" in naq("tasks", "show", "tasks:app", "helo", code=3).err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -113,3 +112,21 @@ def test_broker_config_is_what_a_server_reads(naq: Naqs) -> None:
     assert 'store_dir: "/d/js"' in said.out
     assert 'sync_interval: "always"' in said.out
     assert said.err == ""
+
+
+def test_tasks_as_workers_describe_them(worker: Naqs) -> None:
+    listed = {task["name"]: task for task in worker("tasks", "list", "--json").json}
+    assert listed == {task["name"]: task for task in worker("tasks", "list", "tasks:app", "--json").json}
+    shown = worker("tasks", "show", "hello").out
+    assert "(name: str = 'you', n: int = 1) -> str" in shown
+    assert "Greet somebody." in shown
+    assert "did you mean 'hello'?" in worker("tasks", "show", "helo", code=3).err
+
+
+def test_nothing_is_said_to_be_nothing(naq: Naqs) -> None:
+    assert "no worker has described a task" in naq("tasks", "list").err
+    assert "no dead letters" in naq("dead", "purge", "--dry-run").err
+    assert naq("dead", "purge", "--dry-run", "--json").json == []
+    [job_id] = naq("enqueue", "hello", "-q").lines
+    assert "it has no log lines" in naq("jobs", "logs", job_id).err
+    assert "from level error on" in naq("jobs", "logs", job_id, "--level", "error").err

@@ -190,7 +190,9 @@ def test_nothing_is_replaced_without_force(tmp_path: Path) -> None:
     assert "tasks.py" in said
     assert "Nothing was written" in said
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.py"]
-    assert "in the way" in naq(tmp_path, "init", "--dry-run")
+    shown = naq(tmp_path, "init", "--dry-run")
+    assert "in the way" in shown
+    assert "would be created" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.py"]
     naq(tmp_path, "init", "--force")
     assert 'Naq("' in (tmp_path / "tasks.py").read_text()

@@ -288,11 +288,11 @@ def _each(
         raise UsageError("say which dead letters: their ids (naq dead list -q), --all, or options such as --queue")
     asks = letter_ids is None or verb == "Remove"
     ids = letter_ids or ask(common, lambda backend: _ids(backend, which))
+    if not ids:
+        say("no dead letters" if which == EVERYTHING else "no dead letters match")
+        return report([], common)
     if consent.dry_run:
         return report([Change(id=name, done=True, outcome=f"would be {outcome}") for name in ids], common)
-    if not ids:
-        say("no dead letters")
-        return Exit.DONE
     if asks and not agree(consent, f"{verb} {len(ids):,} dead letter{'s' * (len(ids) != 1)}?"):
         say("nothing was done")
         return Exit.FAILED

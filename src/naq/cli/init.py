@@ -84,7 +84,8 @@ def init(
 
 def _change(file: File, *, dry_run: bool) -> Change:
     done = file.act not in {"keep", "refuse"} and not dry_run
-    return Change(id=file.path, done=done, outcome=_DID[file.act], count=0)
+    would = "would be " if dry_run and file.act not in {"keep", "refuse"} else ""
+    return Change(id=file.path, done=done, outcome=f"{would}{_DID[file.act]}", count=0)
 
 
 def _say_how(kind: Kind, folder: Path, *, docker: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Struct
 
-from naq.cli.common import DEFAULT, Common, read_config, talk
+from naq.cli.common import DEFAULT, Common, read_config, say, talk
 from naq.cli.errors import UsageError
 from naq.cli.jobs import get
 from naq.cli.output import moment
@@ -58,7 +58,7 @@ def logs(
         raise UsageError(f"--level is {level!r}; use one of {', '.join(LEVELS)}")
     least, config = logging.getLevelNamesMapping()[level.upper()], read_config(common)
 
-    async def act(backend: Backend) -> None:
+    async def act(backend: Backend) -> bool:
         from naq.connections import Held
 
         await get(backend, job_id)  # says so where there is no such job
@@ -70,8 +70,10 @@ def logs(
                 print(f"── attempt {line.attempt} ──", flush=True)
             attempt = line.attempt
             print(_shown(line, common), flush=True)
+        return attempt > 0
 
-    talk(config, act)
+    if not talk(config, act):
+        say("it has no log lines" if least <= logging.DEBUG else f"it has no log lines from level {level.lower()} on")
 
 
 def _shown(line: Line, common: Common) -> str:

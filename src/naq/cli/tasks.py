@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from naq.cli.changes import report
 from naq.cli.common import DEFAULT, Common, ask
-from naq.cli.errors import NotFoundError, UsageError
+from naq.cli.errors import NotFoundError
 from naq.cli.output import Column, print_item, print_rows, span
 from naq.cli.parameter import Group, Parameter
 from naq.cli.views import Change, TaskView
@@ -39,30 +39,36 @@ _COLUMNS: Final[tuple[Column[TaskView], ...]] = (
 
 @app.command(name="list")
 def list_(target: str | None = None, /, *, common: Common = DEFAULT) -> None:
-    """List the tasks of an app.
+    """List the tasks of an app, or without one those that workers have described.
 
     Example: naq tasks list tasks:app
 
     Args:
         target: Where the app is, such as tasks:app (the same as --app).
     """
-    found = _load(target, common)
-    views = [_view(task) for _, task in sorted(found.tasks.items())]
-    print_rows(views, _COLUMNS, common, name="name", empty="the app has no tasks: put @app.task on a function")
+    views = _views(target, common)
+    empty = "no worker has described a task" if target is None and common.app is None else "the app has no tasks"
+    print_rows(
+        [views[name] for name in sorted(views)], _COLUMNS, common,
+        name="name", empty=f"{empty}: put @app.task on a function",
+    )  # fmt: skip
 
 
 @app.command
 def show(target: str, task: str | None = None, /, *, common: Common = DEFAULT) -> None:
-    """Show one task of an app.
+    """Show one task of an app, or as workers have described it.
 
     Example: naq tasks show tasks:app send_mail
+    Example: naq tasks show send_mail
 
     Args:
-        target: Where the app is; with --app, the task.
+        target: Where the app is; the task, with --app or where the app does not matter.
         task: The task.
     """
-    name = target if task is None else task
-    view = _view(_load(None if task is None else target, common).get_task(name))
+    name, views = target if task is None else task, _views(None if task is None else target, common)
+    if name not in views:
+        raise NotFoundError(f"there is no task {name!r}; {hint(name, views)}")
+    view = views[name]
     lines = [(column.title.lower(), column.text(view)) for column in _COLUMNS]
     print_item(
         view,
@@ -110,7 +116,7 @@ def resume(tasks: Names, /, *, common: Common = DEFAULT) -> int:
 
 def _each(tasks: Sequence[str], act: Callable[[Backend, str], Awaitable[Change]], common: Common) -> int:
     """Do it to each, once all are known to be tasks."""
-    declared = () if common.app is None else _load(None, common).tasks
+    declared = () if common.app is None else _load(common.app).tasks
 
     async def each(backend: Backend) -> list[Change]:
         from naq.task.describe import said  # costs time that the other commands need not take
@@ -123,12 +129,34 @@ def _each(tasks: Sequence[str], act: Callable[[Backend, str], Awaitable[Change]]
     return report(ask(common, each), common)
 
 
-def _load(target: str | None, common: Common) -> Naq:
+def _views(target: str | None, common: Common) -> dict[str, TaskView]:
+    """The tasks of the app that is named, else those that workers have described."""
+    where = target or common.app
+    return ask(common, _said) if where is None else {name: _view(task) for name, task in _load(where).tasks.items()}
+
+
+async def _said(backend: Backend) -> dict[str, TaskView]:
+    from naq.task.describe import said
+
+    return {
+        name: TaskView(
+            name=name,
+            parameters=one.signature,
+            queue=one.queue,
+            priority=one.priority,
+            version=one.version,
+            timeout=one.timeout,
+            max_attempts=one.max_attempts,
+            runs_in=one.runs_in,
+            help=one.help,
+        )
+        for name, one in (await said(backend)).items()
+    }
+
+
+def _load(where: str) -> Naq:
     from naq.worker.loader import load_app
 
-    where = target or common.app
-    if where is None:
-        raise UsageError("say which app: naq tasks list tasks:app")
     return load_app(where)
 
 
