@@ -127,12 +127,18 @@ def test_who_watches_workers_is_not_told_that_time_passes() -> None:
         backend = from_url(Config(broker_url="memory:watched-workers"))
         await backend.open()
         try:
-            info = WorkerInfo(id="w", queues=["q"], started_at=1.0, jobs=[Running("j", "t", 2.0)])
+            info = WorkerInfo(
+                id="w", queues=["q"], started_at=1.0, seen_at=999.0, facts={"heartbeat": 10.0},
+                jobs=[Running("j", "t", 2.0)],
+            )  # fmt: skip
             await backend.register(info, ttl=600)
             with FakeClock(1000.0) as time:
                 first = await look_at_workers(backend)
                 time.advance(10)
                 assert await look_at_workers(backend) == first
+                assert first["w"]["silent"] is False
+                time.advance(20)
+                assert (await look_at_workers(backend))["w"]["silent"] is True
             assert first["w"]["jobs"] == [{"id": "j", "task": "t", "started_at": "1970-01-01T00:00:02.000000Z"}]
         finally:
             await backend.close()

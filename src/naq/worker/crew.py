@@ -221,6 +221,7 @@ class Crew:
             started_at=clock.now(),
             facts={
                 "lease": config.lease,
+                "heartbeat": config.heartbeat_interval,
                 "shutdown_timeout": config.shutdown_timeout,
                 "scheduler": config.scheduler,
                 "priorities": config.priorities,

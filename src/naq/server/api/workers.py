@@ -23,6 +23,7 @@ from naq.server.store.queries.fleet import WorkerMinute, WorkerRow
 from naq.server.store.rows import MICRO, micros
 
 routes = Routes("workers")
+MISSED = 2.5  # heartbeats without which a worker is silent; after three, by default, it is taken for dead
 MOST_GONE = 200  # workers that have gone that are shown; a fleet that scales up and down leaves thousands a day
 Minutes = Annotated[int, Query(ge=1, le=1440, description="How far back, in minutes.")]
 
@@ -39,9 +40,10 @@ class RunningJob(Model):
 class WorkerView(Model):
     """A worker as it last described itself. Of one that has gone, what the history keeps.
 
-    `concurrency` are its slots now (0: it is paused), `slots` those it was started with; `code` is the version of your
-    code (`code_version`); `cpu` the cores that its process kept busy and `loop_lag_ms` the longest that its event loop
-    was blocked between its last two heartbeats; `leads` what it does for all; `jobs` the oldest that it runs.
+    `silent`: two of its heartbeats are missing: it is dead, or cut off. `concurrency` are its slots now (0: paused),
+    `slots` those it was started with; `code` is the version of your code (`code_version`); `cpu` the cores that its
+    process kept busy and `loop_lag_ms` the longest that its event loop was blocked between its last two heartbeats;
+    `leads` what it does for all; `jobs` the oldest that it runs.
     """
 
     id: str
@@ -51,6 +53,7 @@ class WorkerView(Model):
     concurrency: int
     slots: int
     paused: bool
+    silent: bool = False
     running: int
     processed: int
     failed: int
@@ -76,10 +79,12 @@ class WorkerView(Model):
     @classmethod
     def of(cls, info: WorkerInfo) -> WorkerView:
         """As it is shown."""
-        now = clock.now()
+        now, beat = clock.now(), float(info.facts.get("heartbeat", 0.0))
         return cls(
             id=info.id, state=info.state, queues=info.queues, tasks=info.tasks, concurrency=info.concurrency,
-            slots=info.slots or info.concurrency, paused=info.concurrency == 0, running=info.running,
+            slots=info.slots or info.concurrency, paused=info.concurrency == 0,
+            silent=beat > 0 and now - info.seen_at > MISSED * beat,
+            running=info.running,
             processed=info.processed, failed=info.failed, host=info.host, pid=info.pid, version=info.version,
             code=info.code, python=info.python, started_at=at_seconds(info.started_at),
             seen_at=at_seconds(info.seen_at), memory=info.memory, children_memory=info.children_memory, cpu=info.cpu,
