@@ -52,7 +52,7 @@ LEFT_OUT = {
     # Of a job that runs, which none does here: what it takes is what the histogram of a task takes.
     "getPace",
     # What people set up by hand, and nobody has here: a row by its key.
-    "getAlertChannel", "getBulk", "getView",
+    "getAlertChannel", "getBulk", "getView", "getMark",
 }  # fmt: skip
 DAY = 86_400
 #: What an operation needs, or is asked for as much as it gives.
