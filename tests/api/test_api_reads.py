@@ -136,3 +136,17 @@ def test_errors_and_bulk_actions_are_told_by_any_server(broker: str, tmp_path: P
         while told["patch"]["state"] != "finished":
             told = next_event(stream, "bulk.progress", id=begun.json()["id"])
         assert told["patch"]["done"] == 1
+
+
+def test_answers_are_compressed_and_files_are_not(client: httpx.Client) -> None:
+    """What is compressed is no part of the file, and not as long as it says."""
+    job_id = client.post("/api/v1/jobs", json={"task": "shop.add", "args": [1]}).json()["id"]
+    table, takes = f"/api/v1/jobs/{job_id}/artifacts/table.json", {"Accept-Encoding": "gzip, br, zstd"}
+    assert client.put(table, content=b"a,b\n" * 10_000).status_code == 201
+    for asked, content in ({}, b"a,b\n" * 10_000), ({"Range": "bytes=4-7"}, b"a,b\n"):
+        told = client.get(table, headers={**takes, **asked})
+        assert "Content-Encoding" not in told.headers
+        assert told.headers["Repr-Digest"].startswith("sha-256=:")
+        assert (int(told.headers["Content-Length"]), told.content) == (len(content), content)
+    document = client.get("/api/v1/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert document.headers["Content-Encoding"] == "gzip"
