@@ -84,9 +84,7 @@ def test_an_end_is_taken_back_and_a_run_is_of_what_it_is_now(client: httpx.Clien
     run = client.post(f"{URL}/run").json()["id"]
     result = client.get(f"/api/v1/jobs/{run}/result", params={"wait": "20s"}).json()
     assert result["result"]["sum"] == 42
-    many = {
-        "limit": 100
-    }  # runs of the tests before, which come later by their time, were cancelled and are listed first
+    many = {"limit": 100}  # cancelled runs of the tests before were for later, and are listed first
     runs = eventually(
         lambda: [one for one in client.get(f"{URL}/runs", params=many).json()["items"] if one["id"] == run]
     )
