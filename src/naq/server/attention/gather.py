@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naq.backends.base import Backend, QueueStats, WorkerInfo
@@ -155,10 +155,11 @@ async def _usual(connection: AsyncConnection, tasks: Collection[str], now: int) 
 
 
 async def _errors(connection: AsyncConnection, since: int) -> list[Need]:
-    new = (errors.c.state == "open") & (errors.c.first_at >= since)
-    asked = select(errors).where(errors.c.last_at >= since, or_(new, errors.c.state == "regressed"))
-    found = (await connection.execute(asked.order_by(errors.c.last_at.desc()).limit(FEW))).mappings()
-    return [_error(row) for row in found]
+    found: list[Mapping[Any, Any]] = []
+    for state, new in (("open", [errors.c.first_at >= since]), ("regressed", [])):  # each a walk along its index
+        asked = select(errors).where(errors.c.state == state, errors.c.last_at >= since, *new)
+        found += (await connection.execute(asked.order_by(errors.c.last_at.desc()).limit(FEW))).mappings()
+    return [_error(row) for row in sorted(found, key=lambda row: -row["last_at"])[:FEW]]
 
 
 def _error(row: Mapping[Any, Any]) -> Need:
