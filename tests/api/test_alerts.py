@@ -355,11 +355,16 @@ def test_a_deploy_is_marked_and_incidents_stand_beside_it(client: httpx.Client) 
         {"title": "x", "at": "2199-01-01T00:00:00Z"},
         {"title": "x", "at": "1999-01-01T00:00:00Z"},
         {"title": "x", "version": "1\n2"},
+        {"title": "a\0b"},
+        {"title": "a\ud800b"},
+        {"title": "x", "url": "https://[half"},
+        {"title": "x", "url": "https://h/\0"},
         {"title": "x", "when": "now"},
     ],
 )
 def test_what_is_no_mark_is_refused(client: httpx.Client, body: dict[str, Any]) -> None:
     before = client.get("/api/v1/marks").json()
-    answer = client.post("/api/v1/marks", json=body)
+    content = json.dumps(body).encode()
+    answer = client.post("/api/v1/marks", content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert client.get("/api/v1/marks").json() == before

@@ -108,6 +108,18 @@ def test_what_needs_a_person_is_said_with_what_to_do_and_put_aside(client: httpx
     assert key not in lines(client), "what is over is not shown"
 
 
+def test_a_nul_in_a_text_is_no_error_of_the_server(client: httpx.Client) -> None:
+    for path, body in (
+        ("bulk-actions", {"action": "retry", "filter": "state:failed", "name": "a\0b"}),
+        ("alerts/channels", {"name": "nul", "kind": "webhook", "url": "https://h/\0"}),
+    ):
+        answer = client.post(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 202 or answer.json()["code"] == "invalid", answer.text
+    assert client.get("/api/v1/search", params={"q": "a\0"}).json()["code"] == "invalid"
+    answer = client.get("/api/v1/jobs", params={"filter": 'error:"a\0"'})
+    assert answer.status_code == 200 or answer.json()["code"] in {"invalid", "invalid_filter"}, answer.text
+
+
 def test_the_version_that_workers_run_is_marked_by_itself(client: httpx.Client) -> None:
     def marked() -> list[dict[str, Any]]:
         found = client.get("/api/v1/marks", params={"kind": "deploy"}).json()["items"]

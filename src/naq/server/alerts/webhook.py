@@ -65,6 +65,8 @@ def check_url(url: str) -> str:
         raise ConfigurationError(f"this is no URL: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ConfigurationError("a webhook is an http:// or https:// URL")
+    if not url.isprintable():
+        raise ConfigurationError("a URL has no control characters")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("leave name and password out of the URL: it is shown; the signature says who sends")
     return url

@@ -22,6 +22,7 @@ from naq.server.store.rows import MICRO, micros
 
 routes = Routes("stats")
 _HOUR = 3600
+_LINE = r"^[a-z_]{1,30}:[^\x00-\x1f\x7f]*$"
 _LONGEST = 7 * 86_400  # seconds that a line is put aside for at most
 
 
@@ -93,7 +94,7 @@ class Overview(Model):
 class Aside(Given):
     """What to put aside, and for how long."""
 
-    id: str = Field(max_length=300, examples=["unserved_queue:mail"])
+    id: str = Field(max_length=300, pattern=_LINE, examples=["unserved_queue:mail"])
     seconds: int = Field(default=_HOUR, ge=1, le=_LONGEST)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,6 +52,10 @@ def as_problem(error: Exception) -> Problem | None:  # noqa: PLR0911 - one a kin
         case naq.RateLimited():
             wait = str(max(1, math.ceil(error.retry_after)))
             return Problem("too_many_requests", str(error), headers={"Retry-After": wait})
+        case DataError() if "NUL" in str(
+            error.orig
+        ):  # PostgreSQL keeps none in a text, and says so only when it is asked
+            return Problem("invalid", "a text with a NUL character cannot be kept or looked for: leave it out")
         case naq.ConfigurationError() | naq.SerializationError():
             return Problem("invalid", str(error), errors=[{"pointer": "", "code": "invalid", "message": str(error)}])
         case _:

@@ -58,19 +58,27 @@ def make(title: str, *, by: str, kind: str = DEPLOY, version: str = "", url: str
     now = clock.now()
     moment = now if at is None else at
     shown = " ".join((title or version).split())
-    if not shown or len(shown) > TITLE:
-        raise ConfigurationError(f"a mark has a title of 1 to {TITLE} characters, or a version")
+    if not shown or len(shown) > TITLE or not shown.isprintable():
+        raise ConfigurationError(f"a mark has a title of 1 to {TITLE} printable characters, or a version")
     if not _KIND.fullmatch(kind) or kind == "incident":
         raise ConfigurationError(f"{kind[:40]!r} is no kind of mark: a lower-case word such as deploy; not incident")
     if len(version) > VERSION or not version.isprintable():
         raise ConfigurationError(f"a version has at most {VERSION} printable characters")
-    if url and (len(url) > URL or urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
+    if url and (len(url) > URL or not _is_url(url)):
         raise ConfigurationError(f"{url[:80]!r} is no http:// or https:// address of at most {URL} characters")
     if not now - _BACK <= moment <= now + _AHEAD:
         raise ConfigurationError("a mark is of something that has happened, and not longer ago than marks are kept")
     return Mark(
         id=new_id(), at=micros(moment), kind=kind, title=shown, version=version, url=url, made_by=by[:TITLE]
     )  # fmt: skip
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return text.isprintable() and parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 async def add(connection: AsyncConnection, mark: Mark) -> None:
