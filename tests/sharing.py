@@ -25,7 +25,7 @@ FIRST: Final = (
 #: Each test has its own everything: a process tree, a server that is killed, a program.
 ALONE: Final = ("tests/faults/", "tests/dev/", "tests/examples/")
 #: Of those, what takes longest.
-SLOW: Final = ("tests/faults/test_soak.py",)
+SLOW: Final = tuple(f"tests/faults/test_{name}.py" for name in ("history", "soak", "events_held", "database_lost"))
 
 
 class ByFile(LoadScopeScheduling):

@@ -30,6 +30,7 @@ ROUND = 60  # jobs that end between two kills
 PATIENCE = 60.0
 
 
+@pytest.mark.timeout(60 + 12 * KILLS)  # seconds; a busy machine takes six for each
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_killed_twenty_times_in_a_row(dialect: str, tmp_path: Path) -> None:
     with bundled_server() as server, make_url(dialect, tmp_path) as url:
