@@ -39,7 +39,6 @@ def list_(*, common: Common = DEFAULT) -> None:
         Column("DONE", lambda worker: f"{worker.processed:,}"),
         Column("FAILED", lambda worker: f"{worker.failed:,}"),
         Column("UP SINCE", lambda worker: ago(worker.started_at, common)),
-        Column("MEMORY", lambda worker: size(worker.memory)),
         Column("VERSION", lambda worker: f"{worker.version} {worker.code}".strip()),
     ]
     empty = "no worker runs: start one with naq worker APP (such as naq worker tasks:app)"
