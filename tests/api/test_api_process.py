@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,9 +20,11 @@ from api_tools import DEADLINE, events, eventually, next_event, serving
 
 from naq.cli.app import run
 from naq.config import Config
+from naq.config.server import ServerConfig
 from naq.server.access import audit
 from naq.server.bulk import rows
 from naq.server.bulk.rows import BulkRow
+from naq.server.serve import listen
 from naq.server.store import open_store
 from naq.server.store.tables import errors
 from tests.history.history_tools import make_url
@@ -52,6 +55,22 @@ def naq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Said(code, said.out, said.err)
 
     return run_command
+
+
+@pytest.mark.anyio
+async def test_no_answer_waits_for_the_acknowledgement_of_its_first_packet() -> None:
+    at_once: asyncio.Queue[int] = asyncio.Queue()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken: socket.socket = writer.get_extra_info("socket")
+        at_once.put_nowait(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listening = listen(ServerConfig(port=0))
+    async with await asyncio.start_server(answer, sock=listening), asyncio.timeout(DEADLINE):
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        assert await at_once.get()
+        writer.close()
 
 
 def test_the_command_serves_lets_streams_go_and_ends(broker: str, tmp_path: Path, naq: Callable[..., Said]) -> None:

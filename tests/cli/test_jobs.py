@@ -10,9 +10,10 @@ from tests.cli.cli_tools import Naqs, running_worker
 def test_list_by_queue_and_state(worker: Naqs) -> None:
     done = worker("enqueue", "hello", "--wait", "--json").json["id"]
     failed = worker("enqueue", "bad", "--wait", "--json", code=1).json["id"]
-    later = worker("enqueue", "hello", "--queue", "mail", "--in", "1h").lines[0]
+    later = worker("enqueue", "hello", "--queue", "other", "--in", "1h").lines[0]
     assert worker("jobs", "list", "-q").lines == [later, failed, done]
-    assert worker("jobs", "list", "-q", "--queue", "mail").lines == [later]
+    assert worker("jobs", "list", "-q", "--queue", "other").lines == [later]
+    assert worker("jobs", "list", "-q", "--queue", "mail").lines == [done], "the queue of its task"
     assert worker("jobs", "list", "-q", "--state", "failed,succeeded").lines == [failed, done]
     assert worker("jobs", "list", "-q", "-n", "1").lines == [later]
     table = worker("jobs", "list")

@@ -146,7 +146,8 @@ def test_metrics() -> None:
     assert value("naq_attempt_seconds_count", "hasty", end="timeout") == 1
     assert value("naq_attempt_seconds_count", "snooze", end="asked") == 1
     assert value("naq_attempt_seconds_count", "hang", end="interrupted") == 1
-    assert 0.05 <= (value("naq_attempt_seconds_sum", "hasty", end="timeout") or 0.0) < DEADLINE
+    # Its timeout of 0.05 s, but for what lies between the timer's beginning and the measure's.
+    assert 0.04 <= (value("naq_attempt_seconds_sum", "hasty", end="timeout") or 0.0) < DEADLINE
     assert value("naq_wait_seconds_count", "fail") == 1, "of the first attempt only"
 
 
