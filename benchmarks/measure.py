@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def median(values: Iterable[float]) -> float:
 def percentile(values: Sequence[float], percent: float) -> float:
     """The value below which `percent` of `values` lie (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(len(ordered) * percent / 100 + 0.5) - 1))]
+    return ordered[max(1, ceil(len(ordered) * percent / 100)) - 1]
 
 
 def summary(measure: str, system: str, done: list[Row], *keys: str, **facts: Any) -> Row:

@@ -28,7 +28,7 @@ from naq.server.store import open_store
 from naq.testing.broker import bundled_server
 
 KEPT = "BENCH_HISTORY"  # a database's URL: generated there where it is empty, measured there, and left there
-REPEATS = 20  # of each question
+REPEATS = 40  # of each question: the two longest lie above p95
 
 
 def history(databases: Sequence[str], count: int) -> list[Row]:
