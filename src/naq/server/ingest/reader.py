@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("naq.server.ingest")
 
-BATCH: Final = 2_000  # events of a transaction: its own cost is spread over enough, and a reader waits for some 50 ms
+#: Events of a transaction. What it costs by itself, and the counts by step, task and queue that many of them share, are
+#: spread over as many: with 2,000 PostgreSQL took 20 % longer for each, SQLite 9. It holds the database for 180 ms.
+BATCH: Final = 4_000
 SLICE: Final = 50  # events made sense of at once: half a millisecond or so of the event loop
 #: What databases say of a value that they cannot hold; of an integer of more than 64 bits SQLite says OverflowError.
 REFUSED: Final = (DataError, IntegrityError, OverflowError)
@@ -222,11 +224,13 @@ class Reader:
             if place != self.place:
                 raise Moved
             changes = await load(connection, ids, attempted)
-            for cursor, event, said in read:
-                if isinstance(said, Unreadable):
-                    changes.invalid.append(_invalid(cursor, event, said, now))
-                elif said is not None:
-                    fold(changes, event, said, hide=self._hide)
+            for first in range(0, len(read), SLICE):
+                for cursor, event, said in read[first : first + SLICE]:
+                    if isinstance(said, Unreadable):
+                        changes.invalid.append(_invalid(cursor, event, said, now))
+                    elif said is not None:
+                        fold(changes, event, said, hide=self._hide)
+                await asyncio.sleep(0)  # who asks for something meanwhile is answered
             await save(connection, changes)
             last, event, _ = read[-1]
             reached = Place(

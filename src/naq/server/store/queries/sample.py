@@ -34,6 +34,7 @@ class Sampled(Struct, frozen=True, gc=False):
 
 
 MOST: Final = 2_000  # jobs that are counted: some 20 ms, and enough for shares to within two percent
+CALLED: Final = 1_000  # jobs whose parents are looked up: each may lie on a page of its own, on disk
 _COLUMNS: Final = [jobs.c[name] for name in Sampled.__struct_fields__]
 
 
@@ -58,8 +59,8 @@ async def newest(connection: AsyncConnection, conditions: tuple[Condition, ...])
 async def callers(
     connection: AsyncConnection, conditions: tuple[Condition, ...], *, most: int
 ) -> list[tuple[str, int]]:
-    """The tasks whose jobs enqueued most of the newest jobs that fit, and how many; "" for programs outside of jobs."""
-    query = JobQuery(conditions=conditions, limit=MOST - 1)
+    """The tasks whose jobs enqueued most of the newest `CALLED` jobs that fit, and how many; "" for what is no job."""
+    query = JobQuery(conditions=conditions, limit=CALLED - 1)
     some = plan.page(plan.make_plan(query), query, [jobs.c.parent_id]).subquery("some")
     parent = jobs.alias("parent")
     task, count = func.coalesce(parent.c.task, "").label("task"), func.count().label("count")
