@@ -224,13 +224,12 @@ class Reader:
             if place != self.place:
                 raise Moved
             changes = await load(connection, ids, attempted)
-            for first in range(0, len(read), SLICE):
-                for cursor, event, said in read[first : first + SLICE]:
-                    if isinstance(said, Unreadable):
-                        changes.invalid.append(_invalid(cursor, event, said, now))
-                    elif said is not None:
-                        fold(changes, event, said, hide=self._hide)
-                await asyncio.sleep(0)  # who asks for something meanwhile is answered
+            # All at once: in pauses the next batch would be read, which is to be done while the database works.
+            for cursor, event, said in read:
+                if isinstance(said, Unreadable):
+                    changes.invalid.append(_invalid(cursor, event, said, now))
+                elif said is not None:
+                    fold(changes, event, said, hide=self._hide)
             await save(connection, changes)
             last, event, _ = read[-1]
             reached = Place(
