@@ -189,7 +189,7 @@ def test_a_service_waits_out_a_sqlite_that_cannot_be_written(
             return await rig.count(jobs) == 50
 
         await until(begun)
-        other = sqlite3.connect(path, isolation_level=None)
+        other = sqlite3.connect(path, isolation_level=None, timeout=30)  # the service may be writing
         if why == "locked":
             other.execute("BEGIN IMMEDIATE")
         else:
