@@ -80,6 +80,12 @@ class Dev:
     def type(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
+    def deafen(self) -> None:
+        """Read no more: whatever it prints from now on has no reader."""
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, self._fd)
+        os.close(nothing)
+
     def tree(self) -> list[psutil.Process]:
         """Every process that belongs to it: its children, and the supervisor and server of its folder."""
         found = {each.pid: each for each in psutil.Process(self.process.pid).children(recursive=True)}

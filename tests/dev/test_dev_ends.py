@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.dev.dev_tools import TASKS, Dev, gone, naq, running_dev, until
+from tests.dev.dev_tools import DEADLINE, TASKS, Dev, gone, naq, running_dev, until
 
 
 @pytest.fixture
@@ -55,6 +55,18 @@ def test_a_ctrl_c_while_it_reloads(project: Path) -> None:
         dev.see("changed: tasks.py")
         assert dev.end() == 0
     gone(of_folder(project), timeout=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_it_ends_though_nobody_hears_what_it_says(project: Path, number: signal.Signals) -> None:
+    """Its terminal was closed, or it wrote to a pipe whose reader is gone."""
+    with running_dev(project) as dev:
+        dev.see("watching for changes")
+        tree = dev.tree()
+        dev.deafen()
+        dev.process.send_signal(number)
+        assert dev.process.wait(DEADLINE) == 0
+    gone(tree)
 
 
 def begin_a_job(dev: Dev, project: Path) -> str:

@@ -42,8 +42,9 @@ class DevLog:
 
     def say(self, text: str) -> None:
         """A line of our own."""
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody is left to be told
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
         self._keep(f"{text}\n".encode())
 
     async def stop(self) -> None:

@@ -68,12 +68,13 @@ class Tree:
     def stop(self) -> None:
         """End everything: in order at first, at once the second time, by force from the third on."""
         self.asked += 1
-        if self._on_ask is not None:
-            self._on_ask(self.asked)
         self._ask.set()
         if self.asked > 1:
             for service in self._services:
                 service.hurry(self.asked)
+        if self._on_ask is not None:
+            with suppress(OSError):  # the terminal may be gone, which is why it is to end: nobody is left to be told
+                self._on_ask(self.asked)
 
     async def run(self, body: Callable[[Tree], Coroutine[Any, Any, T]]) -> T:
         """What `body` returns, which starts services and does what it likes with them; then they have all ended.

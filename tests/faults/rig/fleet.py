@@ -239,7 +239,8 @@ class Rig:
                 if not waiting or is_last:
                     calls = [op for op in self.ops() if isinstance(op, Enqueue)]
                     state = await read_state(self.broker, {op.job for op in calls})
-                    if is_last or {op.job for op in calls if op.stage == "ok"} <= set(state.records):
+                    accepted = {op.job for op in calls if op.stage == "ok"}
+                    if is_last or (not state.unsettled and accepted <= set(state.records)):
                         return state
             except NaqConnectionError:
                 if is_last:
