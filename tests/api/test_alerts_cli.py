@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,3 +151,19 @@ def test_a_deploy_is_marked_listed_and_removed(naq: Naq) -> None:
     assert naq("marks", "remove", line["id"]).code == 0
     assert naq("marks", "remove", line["id"]).code == 3
     assert naq("marks", "list", "-q").out == ""
+
+
+def test_what_a_terminal_changes_is_in_the_audit_log(naq: Naq, tmp_path: Path) -> None:
+    for args, code in (
+        (("channels", "create", "ops", "--email", "ann@example.org"), 0),
+        (("channels", "create", "ops", "--email", "ann@example.org"), 4),
+        (("alerts", "edit", "failing-tasks", "--threshold", "0.3"), 0),
+        (("alerts", "edit", "failing-tasks", "--threshold", "3"), 2),
+        (("mark", "v2"), 0),
+        (("channels", "delete", "ops"), 0),
+    ):
+        done = naq(*args)
+        assert done.code == code, (args, done)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
+        found = [action for (action,) in database.execute("SELECT action FROM audit ORDER BY at, id")]
+    assert found == ["createAlertChannel", "editAlertRule", "createMark", "deleteAlertChannel"]

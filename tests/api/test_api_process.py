@@ -173,7 +173,7 @@ def test_errors_and_bulk_actions_are_looked_at_and_decided_from_a_terminal(
         await store.close()
         return [one.action for one in found]
 
-    assert asyncio.run(audited()) == ["abortBulk", "abortBulk", "open error", "resolved error", "ignored error"]
+    assert asyncio.run(audited()) == ["abortBulk", "abortBulk", "reopenError", "resolveError", "ignoreError"]
 
 
 def test_a_public_address_and_a_misspelt_setting_are_refused(naq: Callable[..., Said]) -> None:

@@ -170,7 +170,7 @@ def create(
         await _check(connection, rule)
         return await rows.put(connection, rule)
 
-    if not with_database(db, act):
+    if not with_database(db, act, action="createAlertRule", target=name):
         raise ConflictError(f"there is an alert rule {name!r} already")
     return report([Change(id=name, done=True, outcome="created")], common)
 
@@ -235,7 +235,7 @@ def delete(name: str, /, *, db: str | None = None, common: Common = DEFAULT) -> 
     async def act(connection: AsyncConnection) -> bool:
         return await rows.remove(connection, await _rule(connection, name))
 
-    done = with_database(db, act)
+    done = with_database(db, act, action="deleteAlertRule", target=name)
     return report([Change(id=name, done=done, outcome="removed" if done else _MEANWHILE)], common)
 
 
@@ -339,7 +339,7 @@ def _change_rule(name: str, db: str | None, given: dict[str, Any]) -> bool:
         await _check(connection, after)
         return await rows.put(connection, after)
 
-    return with_database(db, act)
+    return with_database(db, act, action="editAlertRule", target=name)
 
 
 async def _rule(connection: AsyncConnection, name: str) -> Rule:
@@ -386,5 +386,6 @@ def _say_of(
             raise ConflictError(f"incident {incident_id} is {before.state}")
         return await rows.save(connection, before, step(before, round(clock.now() * 1e6), by=who(), note=note))
 
-    done = with_database(db, act)
+    action = "acknowledgeIncident" if outcome == "acknowledged" else "resolveIncident"
+    done = with_database(db, act, action=action, target=incident_id)
     return report([Change(id=incident_id, done=done, outcome=outcome if done else _MEANWHILE)], common)

@@ -122,7 +122,7 @@ def create(
             changed_by=who(),
         )
     )  # fmt: skip
-    if not with_database(db, lambda connection: rows.put(connection, channel)):
+    if not with_database(db, lambda at: rows.put(at, channel), action="createAlertChannel", target=name):
         raise ConflictError(f"there is a channel {name!r} already")
     _show(channel, common)
 
@@ -212,7 +212,7 @@ def delete(name: str, /, *, db: str | None = None, common: Common = DEFAULT) -> 
             raise ConflictError(f"{', '.join(using)} would tell nobody: change that first (naq alerts edit)")
         return await rows.remove(connection, channel)
 
-    done = with_database(db, act)
+    done = with_database(db, act, action="deleteAlertChannel", target=name)
     return report([Change(id=name, done=done, outcome="removed" if done else "changed meanwhile")], common)
 
 
@@ -231,7 +231,7 @@ def _change(name: str, db: str | None, change: Any) -> Channel:
             raise ConflictError(f"channel {name!r} was changed meanwhile: look again")
         return after
 
-    return with_database(db, act)
+    return with_database(db, act, action="editAlertChannel", target=name)
 
 
 async def _get(connection: AsyncConnection, name: str) -> Channel:

@@ -20,8 +20,14 @@ def settings_of(db: str | None) -> ServerConfig:
     return load_server({} if db is None else {"database": db})
 
 
-def with_database(db: str | None, act: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """What `act` returns, in a transaction on the database `db`, else that of the settings."""
+def with_database(
+    db: str | None, act: Callable[[AsyncConnection], Awaitable[T]], *, action: str = "", target: str = ""
+) -> T:
+    """What `act` returns, in a transaction on the database `db`, else that of the settings.
+
+    Where it changes something, `action` (called as the API calls it) and `target` go into the audit log with it, unless
+    it returns False: nothing was changed.
+    """
     import asyncio
 
     from naq.server.store import open_store
@@ -30,7 +36,11 @@ def with_database(db: str | None, act: Callable[[AsyncConnection], Awaitable[T]]
         store = await open_store(settings_of(db).database)
         try:
             async with store.writing() as connection:
-                return await act(connection)
+                done = await act(connection)
+                changed: object = done
+                if action and changed is not False:
+                    await note(connection, action, target)
+                return done
         finally:
             await store.close()
 

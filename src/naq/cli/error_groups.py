@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Struct
 
@@ -171,6 +171,9 @@ def reopen(fingerprints: Names, /, *, db: str | None = None, common: Common = DE
     return _decide(fingerprints, "open", db, common)
 
 
+_ACTIONS: Final = {"open": "reopenError", "resolved": "resolveError", "ignored": "ignoreError"}
+
+
 def _decide(
     fingerprints: list[str], state: Literal["open", "resolved", "ignored"], db: str | None, common: Common, *,
     reason: str = "", seconds: float | None = None, times: int | None = None, next_version: bool = False,
@@ -190,7 +193,7 @@ def _decide(
                 connection, name, state, at=round(now * 1e6), note=reason, times=times, still_in=running,
                 until=None if seconds is None else round((now + seconds) * 1e6),
             )  # fmt: skip
-            await note(connection, f"{state} error", name, before={"state": before.state}, after={"state": state})
+            await note(connection, _ACTIONS[state], name, before={"state": before.state}, after={"state": state})
             changes.append(Change(id=name, done=True, outcome=state))
         return changes
 

@@ -61,7 +61,7 @@ def mark(
     made = marks.make(
         title, by=who(), kind=kind, version=version, url=url, at=None if when is None else when.timestamp()
     )  # fmt: skip
-    with_database(db, lambda connection: marks.add(connection, made))
+    with_database(db, lambda at: marks.add(at, made), action="createMark", target=made.id)
     return report([Change(id=made.id, done=True, outcome=f"marked: {made.kind} {made.title}")], common)
 
 
@@ -108,5 +108,5 @@ def remove(mark_id: str, /, *, db: str | None = None, common: Common = DEFAULT) 
     from naq.cli.changes import report
     from naq.server.store.queries import marks
 
-    done = with_database(db, lambda connection: marks.remove(connection, mark_id))
+    done = with_database(db, lambda at: marks.remove(at, mark_id), action="deleteMark", target=mark_id)
     return report([Change(id=mark_id, done=done, outcome="removed" if done else "not found")], common)

@@ -82,7 +82,12 @@ def create(
     for each in queue or ():
         check_token("queue", each)
     ttl = read_duration("--expires-in", expires_in) or load_server().token_ttl
-    text, row = with_database(db, lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl, queues=queue))
+    text, row = with_database(
+        db,
+        lambda at: tokens.make(at, name=name, role=role, by=_who(), ttl=ttl, queues=queue),
+        action="createToken",
+        target=name,
+    )
     if common.json:
         until = moment(row.expires_at / 1e6)
         made = MadeToken(
@@ -154,7 +159,7 @@ def revoke(token_id: str, /, *, db: str | None = None, common: Common = DEFAULT)
             raise NotFoundError(f"there is no token {token_id!r}; see naq tokens list")
         return await tokens.revoke(connection, token_id)
 
-    done = with_database(db, act)
+    done = with_database(db, act, action="revokeToken", target=token_id)
     return report([Change(id=token_id, done=done, outcome="revoked" if done else "was revoked before")], common)
 
 
